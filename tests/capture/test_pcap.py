@@ -290,6 +290,7 @@ def test_the_walk_in_step_finds_what_the_plain_loop_finds(
         patch.setattr(walk, "SPAN_OCTETS", 256)
         patch.setattr(walk, "WINDOW_OCTETS", 100)
         patch.setattr(walk, "PLAIN_OCTETS", 0)
+        patch.setattr(walk, "SAMPLED_OCTETS", 0)
         found = walk.walk(data, 24, end, chain)
     assert found.tolist() == walk.walk_plainly(data, 24, end, end, chain)
 
@@ -302,6 +303,7 @@ def test_the_walk_in_step_agrees_on_random_octets(data: bytes) -> None:
         patch.setattr(walk, "SPAN_OCTETS", 64)
         patch.setattr(walk, "WINDOW_OCTETS", 20)
         patch.setattr(walk, "PLAIN_OCTETS", 0)
+        patch.setattr(walk, "SAMPLED_OCTETS", 0)
         patch.setattr(PcapChain, "can_be", lambda _, words, at, end: np.ones(len(at), np.bool_))
         found = walk.walk(buffer, 0, len(buffer), chain)
     assert found.tolist() == walk.walk_plainly(buffer, 0, len(buffer), len(buffer), chain)
@@ -321,10 +323,29 @@ def test_payload_that_looks_like_records_everywhere_has_few_walks_of_its_own() -
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walk, "walk_plainly", counted)
+        patch.setattr(walk, "SAMPLED_OCTETS", 0)
         found = walk.walk(data, 24, len(data), chain)
     assert found.tolist() == plainly(data, 24, len(data), len(data), chain)
     assert len(data) / walk.SPAN_OCTETS > 500
     assert walks < 30
+
+
+@pytest.mark.parametrize("octets", [300, 1460])
+def test_long_records_are_followed_one_by_one(octets: int) -> None:
+    data = bytearray(pcap([(bytes(octets), octets, 5 * 10**9)] * 3000))
+    chain, guessed = PcapChain("<", 16, 8, longest=262144), False
+    guesses = walk.guesses
+
+    def noted(*arguments: Any) -> walk.Offsets:
+        nonlocal guessed
+        guessed = True
+        return guesses(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "guesses", noted)
+        offsets = walk.walk(data, 24, len(data), chain)
+    assert len(offsets) == 3000
+    assert guessed == (octets < walk.LONG_OCTETS)
 
 
 def test_a_big_file_is_walked_in_step_with_the_same_result() -> None:

@@ -272,6 +272,7 @@ def test_block_size_and_walk_do_not_change_what_is_read(parts: list[tuple[str, i
         patch.setattr(walk, "SPAN_OCTETS", 128)
         patch.setattr(walk, "WINDOW_OCTETS", 50)
         patch.setattr(walk, "PLAIN_OCTETS", 0)
+        patch.setattr(walk, "SAMPLED_OCTETS", 0)
         patch.setattr(pcapng, "PLAIN_OCTETS", 300)
         reader = open_capture(io.BytesIO(data), block_octets=block_octets)
         assert rows(reader) == wanted

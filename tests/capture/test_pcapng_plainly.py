@@ -118,6 +118,7 @@ def test_in_columns_and_block_by_block(data: bytes, block_octets: int, few_block
         patch.setattr(walk, "SPAN_OCTETS", 128)
         patch.setattr(walk, "WINDOW_OCTETS", 50)
         patch.setattr(walk, "PLAIN_OCTETS", 0)
+        patch.setattr(walk, "SAMPLED_OCTETS", 0)
         patch.setattr(reader, "PLAIN_OCTETS", 300)
         patch.setattr(reader, "REACH_AFTER_CHANGE", 60)
         assert in_columns(data, block_octets) == PlainReader(data).read()

@@ -111,5 +111,6 @@ def test_the_walk_in_step_finds_what_the_plain_loop_finds(lengths: list[int], cu
         patch.setattr(walk, "SPAN_OCTETS", 256)
         patch.setattr(walk, "WINDOW_OCTETS", 100)
         patch.setattr(walk, "PLAIN_OCTETS", 0)
+        patch.setattr(walk, "SAMPLED_OCTETS", 0)
         found = walk.walk(data, 16, end, chain)
     assert found.tolist() == walk.walk_plainly(data, 16, end, end, chain)
