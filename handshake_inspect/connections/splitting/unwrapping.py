@@ -6,6 +6,7 @@ behind 2**32 octets.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,8 @@ from handshake_inspect.tcp.seqnum import MODULUS
 
 #: Relative numbers within this distance of the initial one need no unwrapping.
 SAFE_SPAN = 1 << 30
+#: So many rows, of whole connections, are unwrapped together if they can be: a pair of sockets may have millions.
+ROWS_AT_ONCE = 1 << 16
 
 
 def unwrap(rows: ConnectionRows) -> None:
@@ -36,8 +39,15 @@ def unwrap(rows: ConnectionRows) -> None:
     if int(rows.payload.sum()) >= SAFE_SPAN:  # else no end can have sent so much
         octets = np.bincount(rows.end, rows.payload, 2 * rows.connections)
         long |= (octets >= SAFE_SPAN).reshape(-1, 2).any(axis=1)
-    if long.any():
-        _unwrap_long(rows, np.flatnonzero(long[rows.conn]))
+    for some in _in_parts(rows, np.flatnonzero(long)):
+        _unwrap_long(rows, rows.rows_of(some))
+
+
+def _in_parts(rows: ConnectionRows, connections: Rows) -> Iterator[Rows]:
+    """Yield some connections in parts that have about ROWS_AT_ONCE rows each."""
+    part = np.cumsum(rows.start[connections + 1] - rows.start[connections]) // ROWS_AT_ONCE
+    for first, stop in pairwise([*first_of_runs(part).tolist(), len(part)]):
+        yield connections[first:stop]
 
 
 def _unwrap_long(rows: ConnectionRows, at: Rows) -> None:
@@ -81,9 +91,11 @@ def _steps(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
     """Return the shorter way round the circle to each number from the last trusted one before it of its end, or 0."""
     last = np.maximum.accumulate(np.where(trusted, np.arange(len(end)), -1))
     before = np.append(-1, last[:-1])
-    way = numbers - np.where((before >= 0) & (end[before] == end), numbers[before], 0)
-    steps: Rows = (way + (1 << 31)) % MODULUS - (1 << 31)
-    return steps
+    way: Rows = numbers - np.where((before >= 0) & (end[before] == end), numbers[before], 0)
+    way += 1 << 31
+    way &= MODULUS - 1
+    way -= 1 << 31
+    return way
 
 
 def _near(end: Rows, numbers: Rows) -> list[bool]:
