@@ -146,14 +146,20 @@ def _csv_words(columns: Sequence[Words | Lists]) -> Cells | bytes:
 def _csv_texts(column: Words | Lists, numbers: Iterable[int]) -> list[str]:
     if isinstance(column, Lists):
         return [column.separator.join(column.lists[one] or ()) for one in numbers]
-    said = [column.texts[one] for one in numbers]
-    cells = {text: _csv_cell(text) for text in {*said}}
-    return [cells[text] for text in said]
+    said = [column.texts[one] or "" for one in numbers]
+    # Asked of all at once: those of a block of connections may all differ.
+    return said if _is_plain("".join(said)) else [*map(_csv_cell, said)]
 
 
-def _csv_cell(text: str | None) -> str:
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and "," not in text and '"' not in text
+
+
+def _csv_cell(text: str) -> str:
     """Quote a cell if it needs that: the name of a capture may."""
-    text = printable(text or "")
+    if _is_plain(text):
+        return text
+    text = printable(text)
     return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
 

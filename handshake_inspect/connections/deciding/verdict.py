@@ -187,7 +187,7 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
 
 
 def _reset_reasons(rows: ConnectionRows, events: Events) -> Rows:
-    """Return why each RST counts or does not: the first reason that holds, else it is AHEAD."""
+    """Return why each RST counts or does not: the first reason that holds, else it is AHEAD, or BEYOND any window."""
     resets = events.resets
     at, expected = resets.row, resets.expected
     receiver, seq = rows.peer[at], rows.seq[at]
@@ -206,9 +206,11 @@ def _reset_reasons(rows: ConnectionRows, events: Events) -> Rows:
         OLD: seq < expected,
         LAST_WORD: resets.assumed,
         CAUGHT_UP: resets.moment != NEVER,
-        BEYOND: seq - expected >= _widest_window(rows, at),
     }
-    return np.select([*reasons.values()], [*reasons], AHEAD)
+    reason = np.select([*reasons.values()], [*reasons], AHEAD)
+    ahead = np.flatnonzero(reason == AHEAD)
+    reason[ahead[(seq - expected)[ahead] >= _widest_window(rows, at[ahead])]] = BEYOND
+    return reason
 
 
 def _widest_window(rows: ConnectionRows, at: Rows) -> Rows:

@@ -6,7 +6,7 @@ In: a `Shape`. Out: `Judgement`. Once per shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from handshake_inspect.connections.connection import End, EndOrBoth, FastOpen, HandshakeKind, TeardownKind
 from handshake_inspect.connections.events.events import RESPONDER_BIT, UNPLACED_BIT
@@ -62,7 +62,14 @@ class Judgement:
     time_wait: tuple[Waiting, ...]
 
     def __hash__(self) -> int:
-        """Take little, but what tells apart those of segments of any control bits too: when states change."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Of little, but of what tells apart those of segments of any control bits too: when states change.
+
+        It is asked in each partition; a copy of this process, which decides some of them, hashes alike.
+        """
         when = tuple([move.ordinal << 1 | (move.basis == ASSUMED) for move in self.walk.moves])
         return hash((when, self.states, self.handshake_kind, self.teardown_kind, self.reset_by))
 
