@@ -17,7 +17,9 @@ from handshake_inspect.connections.connection import Frame, IcmpError
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.copies.copies import shown_again
 from handshake_inspect.connections.splitting.rows import RESPONDER, UNKNOWN, flag_names
+from handshake_inspect.connections.splitting.split import any_among
 from handshake_inspect.pairs import address, keys_of
+from handshake_inspect.sets import numbered
 from handshake_inspect.table import IcmpErrorTable, Table, frame_numbers
 from handshake_inspect.tcp.icmp import kind, says_undelivered, words
 from handshake_inspect.tcp.seqnum import spelled
@@ -94,11 +96,21 @@ class QuoteTable(Table):
 
     def unreachable(self, connections: int) -> Mask:
         """Say of each connection whether an error tells that its SYN was not delivered. Shape (m,)."""
-        found = np.zeros(connections, np.bool_)
-        for row in np.flatnonzero(self["answers_syn"]).tolist():
-            message = (int(self[name][row]) for name in ("ip_version", "icmp_type", "icmp_code"))
-            found[self["connection"][row]] |= says_undelivered(*message)
-        return found
+        at = np.flatnonzero(self["answers_syn"])
+        messages, which = self.messages(at)
+        undelivered = np.array([says_undelivered(*message) for message in messages], np.bool_).take(which)
+        return any_among(self["connection"], at[undelivered], connections)
+
+    def messages(self, at: Rows) -> tuple[list[tuple[int, int, int]], Rows]:
+        """Return the distinct messages of errors `at`, each its IP version, type and code, and which of them each is.
+
+        They are in order. A scan has one error for each SYN, and a message or two.
+        """
+        version, icmp_type, code = (
+            self[name][at].astype(np.int64) for name in ("ip_version", "icmp_type", "icmp_code")
+        )
+        distinct, which = numbered(version << 16 | icmp_type << 8 | code)
+        return [(one >> 16, one >> 8 & 0xFF, one & 0xFF) for one in distinct.tolist()], which
 
 
 class Quotes:

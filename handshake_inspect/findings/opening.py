@@ -92,10 +92,10 @@ def unreachable(e: Evidence) -> Iterator[FindingRows]:
     after = np.where(syn >= 0, errors["time_ns"][answer] - e.rows.time_ns[syn], 0)
     itself = errors["from_hi"][answer] == e.of_responder("hi", connection)
     itself &= errors["from_lo"][answer] == e.of_responder("lo", connection)
-    messages = np.stack([errors[name][answer] for name in ("ip_version", "icmp_type", "icmp_code")], axis=1)
-    for message in np.unique(messages, axis=0).tolist():
+    messages, which = errors.messages(answer)
+    for number, message in enumerate(messages):
         for sender, who in ((itself, "the server itself"), (~itself, "a router on the way")):
-            one = np.flatnonzero((messages == message).all(axis=1) & sender)
+            one = np.flatnonzero((which == number) & sender)
             yield FindingRows(
                 f"ICMP {words(*message)} from {who}, {{after:duration}} after the SYN to port {{port:d}}",
                 connection[one],

@@ -145,9 +145,9 @@ def path_mtu(e: Evidence) -> Iterator[FindingRows]:
 def path_mtu_errors(e: Evidence) -> Rows:
     """Find the ICMP errors that say what fits, and quote what was sent. Places in the table of errors."""
     errors = e.verdicts.icmp_errors
-    messages = zip(*(errors[name].tolist() for name in ("ip_version", "icmp_type", "icmp_code")), strict=True)
-    told = np.array([kind(*message) == "path-mtu" for message in messages], np.bool_)
-    return np.flatnonzero(told & (errors["was_sent"] != NEVER_SENT))
+    sent = np.flatnonzero(errors["was_sent"] != NEVER_SENT)
+    messages, which = errors.messages(sent)
+    return sent[np.array([kind(*message) == "path-mtu" for message in messages], np.bool_).take(which)]
 
 
 def _without_mss(syn: Options | None, answer: Options | None) -> tuple[int, ...] | None:
