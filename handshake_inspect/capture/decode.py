@@ -12,20 +12,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
+from operator import itemgetter
+from typing import Any, TypeVar
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask
 from handshake_inspect.capture.block_builder import BlockBuilder
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
 from handshake_inspect.capture.headers import ip, link, link_types, serial, transports, tunnels, wlan
 from handshake_inspect.capture.headers.ip import Packets
-from handshake_inspect.capture.headers.layers import CompressedRows, FragmentRows, Header, Layer, Slice, together
+from handshake_inspect.capture.headers.layers import (
+    CompressedRows,
+    FragmentRows,
+    Header,
+    Layer,
+    PerRow,
+    Slice,
+    together,
+)
 from handshake_inspect.capture.headers.link_types import LINK_TYPES, RAW_IPV4, RAW_IPV6
 from handshake_inspect.capture.headers.transports import FoundRows
 from handshake_inspect.capture.inflating import CompressedError, inflated
-from handshake_inspect.capture.records import RawFrame, Records, records_of
-from handshake_inspect.capture.source import SLACK_OCTETS
+from handshake_inspect.capture.records import SLACK_OCTETS, RawFrame, Records, records_of
 from handshake_inspect.table import (
     PACKET_TYPE_UNKNOWN,
     Block,
@@ -252,7 +262,7 @@ class SliceDecoder:
     def _put_together(self) -> Block:
         """Return what the packets hold whose last fragment is in this slice."""
         found = [(row, fragment, layer) for some in self.slice.fragments for row, fragment, layer in self._each(some)]
-        found.sort(key=lambda one: one[0])
+        found.sort(key=itemgetter(0))
         whole: dict[int, list[Packet]] = {}
         for row, fragment, (encapsulation, tunnel) in found:
             packet = self.decoder.reassembler.add(fragment)
@@ -265,27 +275,34 @@ class SliceDecoder:
 
     def _each(self, some: FragmentRows) -> Iterator[tuple[int, Fragment, tuple[int, int]]]:
         """Yield fragments one by one, each with its row and with the numbers of what stands around it."""
-        layer, slice_ = some.layer, self.slice
-        frame, time_ns = self.records.frame[self.part], self.records.time_ns[self.part]
-        end = layer.at + np.maximum(slice_.there(layer), 0)
-        columns = [
-            np.broadcast_to(np.asarray(each), layer.rows.shape).tolist()
-            for each in (
-                layer.rows, layer.at, some.data_at, end, some.length, some.position, some.more, some.protocol,
-                some.identification, layer.encapsulation, layer.tunnel,
-            )
-        ]  # fmt: skip
-        for row, at, data_at, stop, length, position, more, protocol, identification, *around in zip(
-            *columns, strict=True
-        ):
-            start = int(slice_.offset[row])
-            header_end = data_at if some.version == 4 else at + 40
-            header = slice_.octets[start + at : start + header_end].tobytes()
-            octets = slice_.octets[start + data_at : start + max(data_at, min(stop, data_at + length))].tobytes()
-            yield row, Fragment(
-                some.version, header, protocol, identification, around[1], position, more, octets, length,
-                int(frame[row]), int(time_ns[row]),
-            ), (around[0], around[1])  # fmt: skip
+        layer, rows = some.layer, some.layer.rows
+        start, held = self.slice.offset[rows], self.slice.octets.data
+
+        def octets(begin: PerRow, end: PerRow) -> Iterator[bytes]:
+            ranges = zip((start + begin).tolist(), (start + end).tolist(), strict=True)
+            return (held[first:stop].tobytes() for first, stop in ranges)
+
+        def each(column: PerRow | Mask) -> list[Any]:
+            of_rows: list[Any] = np.broadcast_to(np.asarray(column), rows.shape).tolist()
+            return of_rows
+
+        header_end = some.data_at if some.version == 4 else layer.at + ip.FIXED_OCTETS[6]
+        captured_end = np.minimum(layer.at + np.maximum(self.slice.there(layer), 0), some.data_at + some.length)
+        tunnel = each(layer.tunnel)
+        fragments = map(
+            partial(Fragment, some.version),
+            octets(layer.at, header_end),
+            each(some.protocol),
+            each(some.identification),
+            tunnel,
+            each(some.position),
+            each(some.more),
+            octets(some.data_at, np.maximum(some.data_at, captured_end)),
+            each(some.length),
+            self.records.frame[self.part][rows].tolist(),
+            self.records.time_ns[self.part][rows].tolist(),
+        )
+        yield from zip(rows.tolist(), fragments, zip(each(layer.encapsulation), tunnel, strict=True), strict=True)
 
     def _whole_packets(self, version: int, packets: list[Packet]) -> Block:
         """Decode packets that were put together, or inflated: each stands for the frame that completed it."""

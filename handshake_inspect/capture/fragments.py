@@ -138,29 +138,27 @@ class Reassembler:
     def _keep(self, one: _Waiting, fragment: Fragment) -> None:
         """Put a fragment to the others of its packet: those octets of it that are new."""
         one.frames.append(fragment.frame)
-        self._count(one, FRAGMENT_OCTETS)
-        begin, end = fragment.position, fragment.position + fragment.length
+        begin, end, pieces = fragment.position, fragment.position + fragment.length, one.pieces
         if begin == 0 and not one.header:
             one.header, one.protocol = fragment.header, fragment.protocol
         if not fragment.more and one.total is None:
             one.total = end
-        place = max(bisect_left(one.pieces, (begin + 1,)) - 1, 0)
-        if one.pieces and one.pieces[place][:2] == (begin, fragment.length):
+        if not pieces or begin >= sum(pieces[-1][:2]):
+            gaps = [(begin, end)]  # behind all others, as most that come
+        elif pieces[place := max(bisect_left(pieces, (begin + 1,)) - 1, 0)][:2] == (begin, fragment.length):
             gaps = []  # a second copy
         else:
-            gaps = _gaps(one.pieces, place, begin, end)
+            gaps = _gaps(pieces, place, begin, end)
             one.spoiled |= fragment.version == 6 and gaps != [(begin, end)]
+        kept = FRAGMENT_OCTETS
         for start, stop in gaps:
             octets = fragment.octets[start - begin : stop - begin]
-            insort(one.pieces, (start, stop - start, octets))
+            insort(pieces, (start, stop - start, octets))
             one.covered += stop - start
-            self._count(one, len(octets))
-        at, length, _ = one.pieces[-1]
-        one.spoiled |= one.total is not None and at + length > one.total
-
-    def _count(self, one: _Waiting, octets: int) -> None:
-        one.kept += octets
-        self._octets += octets
+            kept += len(octets)
+        one.kept += kept
+        self._octets += kept
+        one.spoiled |= one.total is not None and sum(pieces[-1][:2]) > one.total
 
     def _forget(self, key: tuple[object, ...]) -> None:
         self._octets -= self._waiting.pop(key).kept
@@ -186,11 +184,11 @@ def _gaps(pieces: list[tuple[int, int, bytes]], place: int, begin: int, end: int
 
 def _whole(one: _Waiting, version: int) -> WholePacket:
     """Put the pieces behind the header, which gets the length of the whole and says nothing of fragments."""
-    octets, total = bytearray(), 0
-    for _, length, piece in one.pieces:
-        if len(octets) == total:  # no hole so far
-            octets += piece
-        total += length
+    held, total = [], one.covered
+    for _, length, octets in one.pieces:
+        held.append(octets)
+        if len(octets) < length:
+            break  # a hole
     header = bytearray(one.header)
     if version == 4:
         struct.pack_into("!H", header, 2, min(len(header) + total, LONGEST_OCTETS))
@@ -198,4 +196,4 @@ def _whole(one: _Waiting, version: int) -> WholePacket:
     else:
         struct.pack_into("!H", header, 4, total)
         header[6] = one.protocol
-    return WholePacket(version, bytes(header + octets), len(header) + total, tuple(one.frames))
+    return WholePacket(version, b"".join([header, *held]), len(header) + total, tuple(one.frames))

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from handshake_inspect.plain import plain
 
+#: Octets kept behind the data of a buffer, so that fixed-size rows can be gathered from any frame in it.
+SLACK_OCTETS = 256
+
 
 @dataclass(kw_only=True)
 class Frames:
@@ -90,7 +93,7 @@ def records_of(frames: Iterable[RawFrame], *, first_frame: int = 1) -> Records:
     chosen = list(frames)
     captured = np.array([len(frame.octets) for frame in chosen], np.int64)
     return Records(
-        buffer=np.frombuffer(b"".join(frame.octets for frame in chosen), np.uint8),
+        buffer=np.frombuffer(b"".join([*(frame.octets for frame in chosen), bytes(SLACK_OCTETS)]), np.uint8),
         offset=np.cumsum(captured) - captured,
         captured=captured,
         original=np.array([frame.original for frame in chosen], np.int64),

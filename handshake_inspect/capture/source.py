@@ -19,12 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.about import About
-from handshake_inspect.capture.records import Damage, Records
+from handshake_inspect.capture.records import SLACK_OCTETS, Damage, Records
 
 T_co = TypeVar("T_co", covariant=True)
 
-#: Octets kept behind the data of a buffer, so that fixed-size rows can be gathered from any frame in it.
-SLACK_OCTETS = 256
 #: Octets of the first block at most: enough to see when a capture begins, and a small one takes no large buffer.
 FIRST_OCTETS = 1 << 16
 #: No record of any format is longer than this, or it is damage (USB and D-Bus captures may reach it).

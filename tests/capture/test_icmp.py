@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.headers.icmp import FOLLOWED, read_errors
-from handshake_inspect.capture.records import RawFrame, records_of
+from handshake_inspect.capture.records import SLACK_OCTETS, RawFrame, records_of
 from handshake_inspect.capture.scapy_side.quotes import COLUMNS, read_message
 from handshake_inspect.capture.scapy_side.reader import decode_records
-from handshake_inspect.capture.source import SLACK_OCTETS
 from handshake_inspect.table import Block, Names
 from handshake_inspect.tcp.icmp import ERRORS
 from tests.capture.icmp_builders import (

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.live.filtering import FRAME_OCTETS_MAX
-from handshake_inspect.capture.source import SLACK_OCTETS
+from handshake_inspect.capture.records import SLACK_OCTETS
 
 # <linux/if_packet.h>: numbers, because Python's socket module lacks the names.
 SOL_PACKET = 263
