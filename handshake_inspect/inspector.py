@@ -85,7 +85,7 @@ class Inspector:
         #: Was everything read of the captures, to their ends?
         self._is_read = False
         self._ahead = PreparedConnections(self.analysis)
-        self._again = RereadConnections(self._read_again)
+        self._again = RereadConnections(self._read_for_steps)
 
     def begin_capture(self, name: str, format_: str, source: Input | None = None) -> int:
         """Begin another file or interface. Returns its number. `source`: what it can be read from again."""
@@ -116,7 +116,7 @@ class Inspector:
         merge = Merge(self.reading.feeds(inputs, hooks, begun))
         self._expect_copies()
         if self._endless is not None:
-            self._endless.can_be_read_again = None not in self.reading.sources
+            self._endless.can_be_read_again = self._may_be_read_again
             self._endless.waiting = lambda: merge.waiting
             self._endless.lanes = self.reading.lanes
 
@@ -200,10 +200,11 @@ class Inspector:
     def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
         """Describe every segment of one stream; its captures are read again if its segments were folded.
 
+        So they are if SACK blocks were left out, as far as they can be read again.
         Raises `CaptureError` if that is needed and not possible.
         """
         try:
-            return self._ahead.steps(connections, stream, coming)
+            return self._ahead.steps(connections, stream, coming, with_blocks=self._may_be_read_again)
         except FoldedError:
             return self._again.steps(connections, stream, coming)
 
@@ -240,13 +241,13 @@ class Inspector:
 
     def _read_misjudged_again(self) -> None:
         """Read those conversations again that were folded by what the whole of them does not confirm, if it can be."""
-        if not self._is_read or None in self.reading.sources:
+        if not self._is_read or not self._may_be_read_again:
             return
         conversations = self.analysis.gathering.misjudged()
         if not len(conversations):
             return
         try:
-            again = self._read_again(conversations).gathering
+            again = self._read_again(conversations, self.names).gathering
         except CaptureError:  # it was there a moment ago
             return
         numbers = again.conversations.number(self.analysis.keys.take(conversations))
@@ -256,13 +257,18 @@ class Inspector:
         rows = StoredRows(rows.columns | {"conversation": own[rows["conversation"]]})
         self.analysis.replace(conversations, rows.take(rows["conversation"] >= 0))
 
-    def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:
+    @property
+    def _may_be_read_again(self) -> bool:
+        return None not in self.reading.sources
+
+    def _read_for_steps(self, conversations: NDArray[np.int64]) -> Analysis:
+        return self._read_again(conversations, self.names.for_steps())
+
+    def _read_again(self, conversations: NDArray[np.int64], names: Names) -> Analysis:
         """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""
         keys = self.analysis.keys.take(conversations)
-        again = Inspector(
-            fold=False, names=self.names, only=keys, jobs=self.workers.jobs, processes=self.workers.may_fork
-        )
-        segments = None if self._places is None else self._places.read(conversations, keys, self.names)
+        again = Inspector(fold=False, names=names, only=keys, jobs=self.workers.jobs, processes=self.workers.may_fork)
+        segments = None if self._places is None else self._places.read(conversations, keys, names)
         if segments is not None:
             again.analysis.gathering.copies_within_ns = self.analysis.gathering.copies_within_ns
             again.analysis.follow(self.analysis.gathering.lanes)

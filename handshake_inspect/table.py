@@ -200,7 +200,7 @@ class SegmentTable(Table):
         "ip_id": np.uint16,  # IPv4 identification; 0 for IPv6
         "ttl": np.uint8,  # time to live, hop limit
         "packet_type": np.uint8,  # Linux packet type (0 to us ... 4 outgoing); 255 = the link layer does not say
-        "options": np.uint32,  # `Names.options` number of the option list of a SYN; 0 for segments without SYN
+        "options": np.uint32,  # `Names.options` number of the option list of a SYN, or with SACK; 0 for other segments
         "timestamp_value": np.uint32,  # TSval, 0 without the option
         "timestamp_echo": np.uint32,  # TSecr, 0 without the option
         "has_timestamps": np.uint8,  # 1 if the timestamps option (RFC 7323) is there
@@ -285,6 +285,26 @@ class Numbered(Generic[V]):
         return len(self.values)
 
 
+#: From so many option lists on the blocks of SACK are left out: there may be as many of these as segments.
+MOST_WITH_BLOCKS = 1 << 13
+
+
+class OptionLists(Numbered[bytes]):
+    """Option lists, numbered likewise; of segments that carry SACK at first with the blocks, then without.
+
+    `most`: from how many lists on; None: never.
+    """
+
+    def __init__(self, nothing: bytes = b"", most: int | None = MOST_WITH_BLOCKS) -> None:
+        super().__init__(nothing)
+        self.most = most
+
+    @property
+    def leave_out_blocks(self) -> bool:
+        """Are new lists to be numbered with zeros for the blocks of SACK?"""
+        return self.most is not None and len(self) >= self.most
+
+
 #: Encapsulations that get a number of their own (a capture may name a new tunnel in every frame); and what the others
 #: are called.
 MOST_NAMES, ONE_MORE = 1 << 18, "…"
@@ -306,8 +326,13 @@ class Names:
     encapsulation: Numbered[str] = field(default_factory=lambda: Numbered(""))
     #: The part of it that belongs to the key of a connection: tunnel types and VNI, never VLAN, label or TEID.
     tunnel: Numbered[str] = field(default_factory=lambda: Numbered(""))
-    #: Option lists of SYNs as in the header, the 8 octets of a timestamps option zeroed (they have columns).
-    options: Numbered[bytes] = field(default_factory=lambda: Numbered(b""))
+    #: Option lists of SYNs, and of segments that carry SACK, as in the header; the 8 octets of a timestamps option are
+    #: zeroed (they have columns).
+    options: OptionLists = field(default_factory=OptionLists)
+
+    def for_steps(self) -> Names:
+        """Return the same with option lists of its own, all with their blocks: for segments that will be described."""
+        return replace(self, options=OptionLists(most=None))
 
 
 @dataclass

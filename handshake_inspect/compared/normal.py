@@ -100,6 +100,7 @@ def normal_step(step: Step) -> Step:
         events=(),
         arithmetic=(),
         comments=(),
+        sack=(),
     )
 
 

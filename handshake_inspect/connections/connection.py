@@ -310,6 +310,17 @@ class Happened(NamedTuple):
         return f"{self.end}: {self.event.words}"
 
 
+@plain
+class SackBlock:
+    """Octets that a receiver names in a SACK option; a SYN and a FIN count as one."""
+
+    #: Its first number and the number behind its last (RFC 2018 §3), counted as `Step.relative_ack` is.
+    left_edge: int
+    right_edge: int
+    #: They came twice (D-SACK, RFC 2883 §4); else they lie beyond a gap.
+    is_duplicate: bool = False
+
+
 #: Of most segments.
 NONE_PASSED: Pair[tuple[StateAt, ...]] = Pair((), ())
 
@@ -378,6 +389,9 @@ class Step:
     passed: Pair[tuple[StateAt, ...]] = NONE_PASSED
     #: What people wrote beside its frame in the capture.
     comments: tuple[str, ...] = ()
+    #: The blocks of its SACK option (RFC 2018 §3), in the order in which they stand there; None if the capture has not
+    #: all of it.
+    sack: tuple[SackBlock, ...] | None = ()
 
 
 @plain

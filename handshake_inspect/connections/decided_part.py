@@ -20,8 +20,9 @@ from handshake_inspect.connections.splitting.split import Split, StoredRows
 from handshake_inspect.connections.steps.step_rows import StepColumns
 from handshake_inspect.connections.steps.steps import steps_of
 from handshake_inspect.pairs import KeyTable
-from handshake_inspect.sets import first_of_runs
+from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
+from handshake_inspect.tcp.sack import leaves_out_blocks
 
 
 class FoldedError(Exception):
@@ -52,13 +53,20 @@ class DecidedPart:
             one: self.steps(one, captures, (some - int(self.part.rows.start[one])).tolist()) for one, some in chosen
         }
 
-    def steps(self, connection: int, captures: list[str], chosen: Sequence[int] | None = None) -> tuple[Step, ...]:
+    def steps(
+        self,
+        connection: int,
+        captures: list[str],
+        chosen: Sequence[int] | None = None,
+        *,
+        with_blocks: bool = False,
+    ) -> tuple[Step, ...]:
         """Describe the segments of one connection, or the `chosen` ones of them, counted from its first.
 
-        Raises `FoldedError` if one that is asked for was folded.
+        Raises `FoldedError` if one that is asked for was folded; `with_blocks`, also if SACK blocks were left out.
         """
         at = slice(*self.part.rows.start[connection : connection + 2].tolist())
-        if chosen is None and self._is_folded[at].any():
+        if chosen is None and (self._is_folded[at].any() or (with_blocks and self._leaves_out_blocks(at))):
             raise FoldedError
         which = slice(*np.searchsorted(self.verdicts.resets["connection"], [connection, connection + 1]).tolist())
 
@@ -75,6 +83,12 @@ class DecidedPart:
             chosen,
         )
 
+    def _leaves_out_blocks(self, at: slice) -> bool:
+        """Were blocks of SACK options left out in some rows?"""
+        return any(
+            leaves_out_blocks(self.names.options[number]) for number in set_of(self.part.rows.options[at]).tolist()
+        )
+
     @cached_property
     def _is_folded(self) -> NDArray[np.bool_]:
         """Were segments folded into a row? Shape (n,)."""
@@ -83,7 +97,7 @@ class DecidedPart:
 
     @cached_property
     def _columns(self) -> StepColumns:
-        return StepColumns(self.part.rows, self.events)
+        return StepColumns(self.part.rows, self.events, self.names.options.values)
 
 
 def _frame_names(capture: list[int], frame: list[int], captures: list[str]) -> Sequence[Frame]:

@@ -34,10 +34,17 @@ class PreparedConnections:
         self._ready: set[int] = set()
         self._decided: DecidedPart | None = None
 
-    def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
+    def steps(
+        self,
+        connections: Connections,
+        stream: int,
+        coming: Sequence[int] | None = None,
+        *,
+        with_blocks: bool = False,
+    ) -> tuple[Step, ...]:
         """Describe every segment of a stream. `coming`: which will be asked for, this one first; None: those behind it.
 
-        Raises `FoldedError` if some of its segments were folded.
+        Raises `FoldedError` if some of its segments were folded; `with_blocks`, also if SACK blocks were left out.
         """
         conversation, place = connections.conversation_of(stream)
         if self._decided is None or self._connections is not connections or conversation not in self._ready:
@@ -47,7 +54,7 @@ class PreparedConnections:
             self._connections, self._ready = connections, set(conversations.tolist())
             self._decided = self._analysis.described(conversations)
         first = int(np.searchsorted(self._decided.part.conversation, conversation))
-        return self._decided.steps(first + place, connections.captures)
+        return self._decided.steps(first + place, connections.captures, with_blocks=with_blocks)
 
 
 class RereadConnections:

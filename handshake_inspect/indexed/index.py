@@ -126,7 +126,7 @@ class Index:
 
     def _decided(self, conversation: Rows) -> DecidedPart:
         """Decide everything about one conversation, as it was decided among all of them."""
-        keys, names = self._keys(int(conversation[0])), Names()
+        keys, names = self._keys(int(conversation[0])), Names().for_steps()
         try:
             segments = self._places.read(conversation, keys, names)
         except CaptureError:  # if it is the capture that cannot be read, whoever reads it will say so

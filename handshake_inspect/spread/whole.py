@@ -193,16 +193,16 @@ class Reader:
         return self._again.steps(connections, stream, coming)
 
     def _keep(self, conversations: Rows) -> Analysis:
-        return self._read(self._keys.take(conversations))
+        return self._read(self._names.for_steps(), self._keys.take(conversations))
 
-    def _read(self, only: KeyTable | None = None) -> Analysis:
-        inspector = Inspector(fold=only is None, names=self._names, only=only)
+    def _read(self, names: Names, only: KeyTable | None = None) -> Analysis:
+        inspector = Inspector(fold=only is None, names=names, only=only)
         inspector.read(self._sources)
         return inspector.analysis
 
     @cached_property
     def analysis(self) -> Analysis:
         """The run as it is on one machine."""
-        analysis = self._read()
+        analysis = self._read(self._names)
         analysis.verdicts()
         return analysis

@@ -65,8 +65,8 @@ class CompactRows:
         to_right, arrives = step.sender == "originator", step.ignored is None
         label, *more = wrap(self._cells.label(step), self._lane - ARROW, indent=0)
         drawn = arrow(label, self._lane, to_right=to_right, arrives=arrives, style=style)
-        offer = self._cells.options_offered(step)
-        below = [*more, *(wrap(offer, self._lane - 4, indent=0) if offer else [])]
+        options = self._cells.options_said(step)
+        below = [*more, *(wrap(options, self._lane - 4, indent=0) if options else [])]
         lines = [self._under_lane(text, to_right) for text in below]
         if step.ignored is not None:
             said = wrap(Text(f"ignored: {step.ignored}", "red"), self._lane - 4)

@@ -94,7 +94,7 @@ def row_text(row: Row | None, names: Pair[str], with_states: bool = False) -> Te
     if isinstance(row, IcmpError):
         return error_label(row).append(f" to the {names[row.quotes]}", "not bold")
     cells = Cells(LadderOptions(), {})
-    text, offer = cells.label(row), cells.options_offered(row)
+    text, offer = cells.label(row), cells.options_said(row)
     if offer:
         text.append(" ").append_text(offer)
     text.append(f" from the {names[row.sender]}")

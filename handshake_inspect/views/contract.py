@@ -25,6 +25,7 @@ from handshake_inspect.connections.connection import (
     Reset,
     Reuse,
     RunFinding,
+    SackBlock,
     StateAt,
     Step,
     SynOptions,
@@ -128,7 +129,12 @@ def step_object(step: Step) -> Json:
         "arithmetic": [str(line) for line in step.arithmetic],
         "ignored": step.ignored,
         "comments": list(step.comments),
+        "sack": None if step.sack is None else [_sack_block(one) for one in step.sack],
     }
+
+
+def _sack_block(block: SackBlock) -> Json:
+    return {"left_edge": block.left_edge, "right_edge": block.right_edge, "duplicate": block.is_duplicate}
 
 
 def exchange_object(exchange: Exchange) -> Json:

@@ -1,8 +1,8 @@
 """Long data transfers in few lines: runs of segments that change nothing become one `Fold`.
 
 In: the steps of a connection. Out: the same steps, with the middle of every long quiet run replaced. A step is quiet
-if it has only ACK and PSH, moves no state, closes or opens no window, is not ignored, repeated or commented, and all
-of its arithmetic holds.
+if it has only ACK and PSH, moves no state, closes or opens no window, is not ignored, repeated or commented, names no
+octets that came twice, and all of its arithmetic holds.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def _quiet(steps: Sequence[Step], index: int) -> bool:
         and not step.retransmission
         and not step.comments
         and not step.at_closed_window
+        and not any(block.is_duplicate for block in step.sack or ())
         and all(line.holds is not False for line in step.arithmetic)
     )
 

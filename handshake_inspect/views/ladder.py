@@ -295,9 +295,9 @@ class _Drawing:
         return label.append(" ").append(text, "green"), ""
 
     def option_lines(self, step: Step) -> Iterator[Text]:
-        """Yield what a SYN offers, on its sender's side."""
-        offer, room = self.cells.options_offered(step), self.layout.lane - 4
-        for line in wrap(offer, room, indent=0) if offer else []:
+        """Yield what options say, on their sender's side."""
+        options, room = self.cells.options_said(step), self.layout.lane - 4
+        for line in wrap(options, room, indent=0) if options else []:
             indent = room - line.cell_len + 2 if step.sender == "responder" else 2
             yield Text(" " * indent).append_text(line)
 

@@ -16,7 +16,7 @@ from handshake_inspect.views.segment_words import (
     VERDICT_SIGNS,
     flags_words,
     numbers_words,
-    offer_words,
+    option_words,
     payload_words,
     sum_words,
     window_words,
@@ -47,9 +47,9 @@ class Cells:
             label.append(" again", "yellow")
         return label
 
-    def options_offered(self, step: Step) -> Text:
-        """Return what a SYN or SYN-ACK offers: "mss=1460 ws=7 sack ts tfo=request"; empty for other segments."""
-        return Text(offer_words(step.options), "dim")
+    def options_said(self, step: Step) -> Text:
+        """Return what options say: "mss=1460 ws=7 sack ts tfo=request" of a SYN, "sack=1001-2001" of an ACK."""
+        return Text(option_words(step, self.options.numbers), "dim")
 
     def payload(self, step: Step) -> str:
         """Return the first octets in quotes, as many as the options say; "" if none are known."""

@@ -18,6 +18,7 @@ from handshake_inspect.views.icmp_lines import details, label
 from handshake_inspect.views.ladder_cells import closed_window
 from handshake_inspect.views.ladder_layout import STATE, pad, wrap
 from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES, sign_of, state_text
+from handshake_inspect.views.segment_words import sack_words
 from handshake_inspect.views.words import time_of_day
 
 #: What is printed a line for: a segment, an ICMP error that quotes one, a TIME-WAIT at its end.
@@ -129,6 +130,8 @@ def _segment(step: Step) -> Text:
         line.append(f" ack={step.symbolic_ack}")
     if step.payload_octets:
         line.append(f" len={step.payload_octets}")
+    if said := sack_words(step, "symbolic"):
+        line.append(f" {said}")
     line.append_text(closed_window(step))
     if step.retransmission:
         line.append(" again", "yellow")

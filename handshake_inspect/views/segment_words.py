@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Literal
 
 from handshake_inspect.connections.connection import Arithmetic, Step, SynOptions
+from handshake_inspect.tcp.seqnum import MODULUS
 from handshake_inspect.views.escape import octets_text
 
 Numbers = Literal["symbolic", "relative", "absolute"]
@@ -44,6 +45,29 @@ def window_words(step: Step) -> tuple[str, str]:
     if step.window_octets is None:
         return f"win={step.window}", "unscaled"
     return f"win={step.window_octets}", ""
+
+
+def option_words(step: Step, numbers: Numbers) -> str:
+    """Return what its options say: the offer of a SYN, the blocks of SACK; "" if that is nothing."""
+    return offer_words(step.options) or sack_words(step, numbers)
+
+
+def sack_words(step: Step, numbers: Numbers) -> str:
+    """Return "sack=1001-2001,3001-4001", in front of it "dsack=1-1001" for octets that came twice; "" without SACK.
+
+    The edges are counted from the initial number, unless all numbers are absolute.
+    """
+    if step.sack is None:
+        return "sack not captured"
+    if not step.sack:
+        return ""
+    named: dict[str, list[str]] = {}
+    for block in step.sack:
+        edges = [block.left_edge, block.right_edge]
+        if numbers == "absolute" and step.ack is not None and step.relative_ack is not None:
+            edges = [(step.ack + edge - step.relative_ack) % MODULUS for edge in edges]
+        named.setdefault("dsack" if block.is_duplicate else "sack", []).append("-".join(map(str, edges)))
+    return " ".join(f"{name}={','.join(spans)}" for name, spans in named.items())
 
 
 @lru_cache(maxsize=1 << 12)

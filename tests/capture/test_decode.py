@@ -18,7 +18,7 @@ from handshake_inspect.capture.headers.link_types import LINK_TYPES
 from handshake_inspect.capture.headers.options import layout, read_options
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.capture.scapy_side import reader as scapy_reader
-from handshake_inspect.table import Block, Names, Numbered
+from handshake_inspect.table import Block, Names, OptionLists
 from handshake_inspect.tcp.options import is_cut
 from tests.capture import strategies as build
 
@@ -219,17 +219,17 @@ def test_option_lists_in_columns_are_those_of_the_plain_walk(lists: list[tuple[b
     header = np.zeros((len(lists), 60), np.uint8)
     for row, (octets, _) in enumerate(lists):
         header[row, 20 : 20 + len(octets)] = list(octets)
-    numbers: Numbered[bytes] = Numbered(b"")
+    numbers = OptionLists()
     lengths = np.array([len(octets) for octets, _ in lists])
     is_syn = np.array([syn for _, syn in lists])
     found = read_options(header[:, 20:32], lengths, lengths, is_syn, lambda rows: header[rows][:, 20:].copy(), numbers)
     for row, (octets, syn) in enumerate(lists):
-        at, _ = layout(octets)
+        at, blocks = layout(octets).timestamps, layout(octets).blocks
         value = (0, 0, 0) if at is None else (1, *struct.unpack_from("!II", octets, at + 2))
         got = (found.has_timestamps[row], found.timestamp_value[row], found.timestamp_echo[row])
         assert tuple(map(int, got)) == value
         zeroed = octets if at is None else octets[: at + 2] + bytes(8) + octets[at + 10 :]
-        assert numbers[int(found.options[row])] == (zeroed if syn else b"")
+        assert numbers[int(found.options[row])] == (zeroed if syn or blocks is not None else b"")
 
 
 def test_an_option_list_that_the_capture_cut_does_not_look_like_a_whole_one() -> None:

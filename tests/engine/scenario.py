@@ -9,7 +9,8 @@
     = handshake three-way                            # a verdict about the connection above
 
 A segment line is: time in seconds (else 1 ms after the line before), sender, `>`, control bits by first letter (`-` for
-none), number, octets in parentheses, then options in any order; `*N` sends it N times. Numbers are sums of letters and
+none), number, octets in parentheses, then options in any order (of SACK each block as `x+1:x+5`, those of one option
+joined by commas); `*N` sends it N times. Numbers are sums of letters and
 integers modulo 2**32; x and y are the initial numbers of A and B, chosen by whoever runs the scenario. Each segment
 has an IP ID of its own; `id N` gives it this one: with the same one the network has doubled a segment. `ttl N` is 64
 unless it is given.
@@ -34,6 +35,7 @@ from typing import Any
 
 import numpy as np
 
+from handshake_inspect.capture.headers.options import layout, number_of
 from handshake_inspect.connections.connection import Connection, StateAt
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
@@ -101,6 +103,8 @@ class Line:
     states: tuple[str, str] = (".", ".")
     #: Must it be said to be ignored? None: not looked at.
     ignored: bool | None = False
+    #: The edges of the blocks of its SACK option.
+    sack: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -133,6 +137,7 @@ class Scenario:
                 line.segment,
                 seq=evaluate(line.seq, letters),
                 ack=evaluate(line.ack, letters) if line.ack is not None else 0,
+                options=line.segment.options + _sack_option(line.sack, letters),
             )
             for section in self.sections
             for line in section.lines
@@ -149,6 +154,12 @@ def evaluate(expression: str, letters: dict[str, int]) -> int:
         value = letters[term] if term in letters else int(term)
         total += -value if sign == "-" else value
     return total % MODULUS
+
+
+def _sack_option(blocks: Sequence[tuple[str, str]], letters: dict[str, int]) -> bytes:
+    """RFC 2018 §3."""
+    edges = [evaluate(edge, letters).to_bytes(4, "big") for block in blocks for edge in block]
+    return bytes([1, 1, 5, 2 + 4 * len(edges)]) + b"".join(edges) if edges else b""
 
 
 def parse(text: str) -> Scenario:
@@ -193,6 +204,7 @@ def _segment_lines(text: str, now: int) -> tuple[int, list[Line]]:
     flags = sum(FLAGS[letter] for letter in bits.replace("-", ""))
     segment = Segment(0, sender, flags, 0)
     ack: str | None = None
+    sack: tuple[tuple[str, str], ...] = ()
     times = 1
     while rest:
         word = rest.pop(0)
@@ -200,6 +212,8 @@ def _segment_lines(text: str, now: int) -> tuple[int, list[Line]]:
             segment = replace(segment, octets=int(word.strip("()")))
         elif word == "ack":
             ack = rest.pop(0)
+        elif word == "sack":
+            sack = tuple((left, right) for left, right in (one.split(":") for one in rest.pop(0).split(",")))
         elif word == "win":
             segment = replace(segment, window=int(rest.pop(0)))
         elif word == "ttl":
@@ -220,7 +234,7 @@ def _segment_lines(text: str, now: int) -> tuple[int, list[Line]]:
     lines = []
     for k in range(times):
         at = now + k * MILLISECOND_NS
-        lines.append(Line(text, replace(segment, time_ns=BEGIN_NS + at), seq, ack, states, ignored))
+        lines.append(Line(text, replace(segment, time_ns=BEGIN_NS + at), seq, ack, states, ignored, sack))
     return now + (times - 1) * MILLISECOND_NS, lines
 
 
@@ -266,7 +280,7 @@ def table_of(
             "ttl": one.ttl,
             "ip_id": (i + 1) & 0xFFFF if one.ip_id is None else one.ip_id,
             "packet_type": 255,
-            "options": options.number(one.options) if one.flags & 2 else 0,
+            "options": number_of(one.options, layout(one.options), options, is_syn=bool(one.flags & 2)),
             "has_timestamps": int(one.timestamps is not None),
         }
         if one.timestamps:

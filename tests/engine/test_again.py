@@ -29,7 +29,7 @@ def folded(capture: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Inspection, 
     inspector = Inspector()
     inspector.analysis.gathering = GatheredRows(fold_rows=4, long_rows=4)
     readings: list[int] = []
-    read_again = inspector._read_again
+    read_again = inspector._read_for_steps
 
     def counted(some: Rows) -> Analysis:
         readings.append(len(some))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.connection import Connection, Finding, Pair, Restart, Reuse, RunFinding
+from handshake_inspect.connections.connection import Connection, Finding, Pair, Restart, Reuse, RunFinding, SackBlock
 from handshake_inspect.connections.flat import FLAT_COLUMNS
 from handshake_inspect.inspector import inspect
 from handshake_inspect.views import export
@@ -61,6 +61,16 @@ def test_steps_carry_both_states_with_their_basis() -> None:
     assert step["states"]["responder"] == {"state": "ESTABLISHED", "basis": "assumed", "disproved": False}
     assert step["arithmetic"][1] == "ack = y+1 ✓ SYN counts one"
     assert step["ignored"] is None
+
+
+def test_steps_carry_the_blocks_of_sack() -> None:
+    step = (four_way().steps or ())[2]
+    blocks = (SackBlock(1, 5, is_duplicate=True), SackBlock(9, 12))
+    assert step_object(replace(step, sack=blocks))["sack"] == [
+        {"left_edge": 1, "right_edge": 5, "duplicate": True},
+        {"left_edge": 9, "right_edge": 12, "duplicate": False},
+    ]
+    assert [step_object(replace(step, sack=one))["sack"] for one in ((), None)] == [[], None]
 
 
 def test_fields_lists_exactly_the_leaves_of_the_contract() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, Pair, StateAt
+from handshake_inspect.connections.connection import Connection, Pair, SackBlock, StateAt
 from handshake_inspect.views.account import books, closing, times
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
@@ -138,6 +138,30 @@ def test_a_window_that_is_or_was_closed_stands_on_the_arrow(octets: int | None, 
     assert "win=" not in Cells(LadderOptions(), {}).label(step).plain
     told = replace(step, at_closed_window=True, window_octets=octets)
     assert Cells(LadderOptions(), {}).label(told).plain.endswith(said)
+
+
+SACK = (SackBlock(1, 1001, is_duplicate=True), SackBlock(2001, 3001), SackBlock(4001, 5001))
+
+
+@pytest.mark.parametrize(
+    ("sack", "said"),
+    [
+        (SACK, "dsack=1-1001 sack=2001-3001,4001-5001"),
+        (SACK[1:2], "sack=2001-3001"),
+        ((), ""),
+        (None, "sack not captured"),
+    ],
+)
+def test_the_blocks_of_sack_stand_below_their_segment(sack: tuple[SackBlock, ...] | None, said: str) -> None:
+    """RFC 2018 §3, RFC 2883 §4."""
+    step = replace((four_way().steps or ())[4], sack=sack)
+    assert Cells(LadderOptions(), {}).options_said(step).plain == said
+    assert Cells(LadderOptions(numbers="relative"), {}).options_said(step).plain == said
+
+
+def test_absolute_edges_of_sack_are_those_of_the_segment() -> None:
+    step = replace((four_way().steps or ())[4], sack=SACK[1:2], ack=0xFFFFFFFF, relative_ack=1001)
+    assert Cells(LadderOptions(numbers="absolute"), {}).options_said(step).plain == "sack=999-1999"
 
 
 def test_many_calls_of_one_function_in_a_row_are_folded() -> None:

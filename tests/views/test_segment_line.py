@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from handshake_inspect.connections.connection import Connection, Endpoint, Pair, StateAt, Step
+from handshake_inspect.connections.connection import Connection, Endpoint, Pair, SackBlock, StateAt, Step
 from handshake_inspect.views.segment_line import fitted_lines, segment_line
 from tests.views.sessions import aborted, four_way
 
@@ -41,6 +41,12 @@ def test_a_window_that_is_closed_is_told() -> None:
     connection = four_way()
     step = replace((connection.steps or ())[4], at_closed_window=True, window_octets=0)
     assert segment_line(connection, step).plain.endswith(" win=0")
+
+
+def test_the_blocks_of_sack_are_told() -> None:
+    connection = four_way()
+    step = replace((connection.steps or ())[4], sack=(SackBlock(1, 1001, is_duplicate=True), SackBlock(2001, 3001)))
+    assert segment_line(connection, step).plain.endswith(" dsack=1-1001 sack=2001-3001")
 
 
 def test_what_does_not_fit_stands_below_the_segment() -> None:

@@ -1,4 +1,4 @@
-"""TCP option lists in columns: timestamps of every segment, and which option list a SYN has.
+"""TCP option lists in columns: timestamps of every segment, and which option list a SYN has, or one with SACK.
 
 In: rows of octets that begin with the list. Out: TSval, TSecr (RFC 7323 §3.2) and numbers of
 `Names.options`. Lists are walked once per layout, not once per segment: two lists whose kinds and lengths stand at
@@ -19,13 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.headers.layers import field_of
-from handshake_inspect.table import Numbered
+from handshake_inspect.plain import plain
+from handshake_inspect.table import OptionLists
 
-END, NO_OPERATION, TIMESTAMPS = 0, 1, 8
+END, NO_OPERATION, SACK, TIMESTAMPS = 0, 1, 5, 8
 TIMESTAMPS_OCTETS = 10
 TWO_WORDS = Struct(">II")
 #: NOP, NOP, timestamps, length 10: how nearly every segment with timestamps begins (RFC 7323, appendix A).
 ORDINARY = np.frombuffer(bytes([NO_OPERATION, NO_OPERATION, TIMESTAMPS, TIMESTAMPS_OCTETS]), np.uint32)[0]
+ORDINARY_OCTETS = 12
 #: Longest option list: the data offset counts at most 15 words, five of which are the header.
 LONGEST_OCTETS = 40
 #: Octets of a word; and the kind (RFC 6994: experiments) that stands behind a list which was cut at the end of one.
@@ -46,12 +48,22 @@ class OptionColumns:
     options: NDArray[np.uint32]
 
 
-def layout(octets: bytes) -> tuple[int | None, list[int]]:
-    """Walk an option list. Return where its timestamps option begins, and where its kinds and lengths stand.
+@plain
+class ListLayout:
+    """What stands where in an option list."""
 
-    The walk ends at the end-of-list option, at a length that cannot be, and where the octets end.
-    """
+    #: Where its kinds and lengths stand.
+    structure: list[int]
+    #: Where its timestamps option begins.
     timestamps: int | None = None
+    #: Where the blocks of its SACK option stand, as far as they are there (RFC 2018 §3).
+    blocks: slice | None = None
+
+
+def layout(octets: bytes) -> ListLayout:
+    """Walk an option list, up to the end-of-list option, a length that cannot be, or where the octets end."""
+    timestamps: int | None = None
+    blocks: slice | None = None
     structure: list[int] = []
     at = 0
     while at < len(octets):
@@ -66,12 +78,14 @@ def layout(octets: bytes) -> tuple[int | None, list[int]]:
             break
         structure.append(at + 1)
         length = octets[at + 1]
+        if kind == SACK and blocks is None:
+            blocks = slice(at + 2, max(at + 2, min(at + length, len(octets))))
         if length < 2 or at + length > len(octets):
             break
         if kind == TIMESTAMPS and length == TIMESTAMPS_OCTETS and timestamps is None:
             timestamps = at
         at += length
-    return timestamps, structure
+    return ListLayout(structure, timestamps, blocks)
 
 
 def read_options(
@@ -80,19 +94,21 @@ def read_options(
     captured_octets: NDArray[np.int64],
     is_syn: NDArray[np.bool_],
     lists_of: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
-    numbers: Numbered[bytes],
+    numbers: OptionLists,
 ) -> OptionColumns:
     """Read the option lists of segments.
 
     `begin` has their first 12 octets, `option_octets` says how many each list has, and `captured_octets` how many of
-    these were captured. `lists_of` copies LONGEST_OCTETS of some. Lists of SYNs get a number in `numbers`.
+    these were captured. `lists_of` copies LONGEST_OCTETS of some. Lists of SYNs, and with SACK, get a number in
+    `numbers`.
     """
     count, whole = len(begin), option_octets
     option_octets = np.minimum(whole, captured_octets)
-    ordinary = (field_of(begin, "=u4", 0) == ORDINARY) & (option_octets >= 12)
+    ordinary = (field_of(begin, "=u4", 0) == ORDINARY) & (option_octets >= ORDINARY_OCTETS)
     value, echo = (_where(ordinary, field_of(begin, ">u4", place)) for place in (4, 8))
     columns = OptionColumns(value, echo, ordinary, np.zeros(count, np.uint32))
-    rows = np.flatnonzero((~ordinary & (option_octets >= TIMESTAMPS_OCTETS)) | (is_syn & (whole > 0)))
+    has_more = (option_octets > ORDINARY_OCTETS) | (~ordinary & (option_octets >= TIMESTAMPS_OCTETS))
+    rows = np.flatnonzero(has_more | (is_syn & (whole > 0)))
     if len(rows):
         lists = lists_of(rows)
         octets = np.maximum(option_octets[rows], 0)
@@ -117,54 +133,62 @@ def _read_rest(
     rows: NDArray[np.int64],
     octets: NDArray[np.int64],
     is_syn: NDArray[np.bool_],
-    numbers: Numbered[bytes],
+    numbers: OptionLists,
     columns: OptionColumns,
 ) -> None:
-    """Walk the lists that are not ordinary, all of one layout together."""
+    """Walk the lists that are not ordinary, or have more, all of one layout together."""
     pending = np.arange(len(rows))
     for _ in range(MOST_LAYOUTS):
         if not len(pending):
             return
         first, length = lists[pending[0]], octets[pending[0]]
-        timestamps, structure = layout(first[:length].tobytes())
+        found = layout(first[:length].tobytes())
         everything = len(pending) == len(lists)
         still = lists if everything else lists[pending]
         same = (octets if everything else octets[pending]) == length
-        for place in structure:
+        for place in found.structure:
             same &= still[:, place] == first[place]
         if everything and same.all():
-            _take(lists, rows, int(length), timestamps, is_syn, numbers, columns)
+            _take(lists, rows, int(length), found, is_syn, numbers, columns)
             return
         chosen, pending = pending[same], pending[~same]
-        _take(still[same], rows[chosen], int(length), timestamps, is_syn, numbers, columns)
+        _take(still[same], rows[chosen], int(length), found, is_syn, numbers, columns)
     for one, row, length in zip(pending.tolist(), rows[pending].tolist(), octets[pending].tolist(), strict=True):
         _take_one(lists[one, :length].tobytes(), row, is_syn, numbers, columns)
 
 
-def _take_one(
-    octets: bytes, row: int, is_syn: NDArray[np.bool_], numbers: Numbered[bytes], columns: OptionColumns
-) -> None:
+def _take_one(octets: bytes, row: int, is_syn: NDArray[np.bool_], numbers: OptionLists, columns: OptionColumns) -> None:
     """Fill the columns of one row: to take its list as an array of lists takes 7 us instead of 2."""
-    timestamps, _ = layout(octets)
-    if timestamps is not None:
-        begin, end = timestamps + 2, timestamps + TIMESTAMPS_OCTETS
-        columns.timestamp_value[row], columns.timestamp_echo[row] = TWO_WORDS.unpack_from(octets, begin)
+    found = layout(octets)
+    if found.timestamps is not None:
+        columns.timestamp_value[row], columns.timestamp_echo[row] = TWO_WORDS.unpack_from(octets, found.timestamps + 2)
         columns.has_timestamps[row] = True
-        octets = octets[:begin] + bytes(end - begin) + octets[end:]
-    if is_syn[row]:
-        columns.options[row] = numbers.number(octets)
+    columns.options[row] = number_of(octets, found, numbers, is_syn=bool(is_syn[row]))
+
+
+def number_of(octets: bytes, found: ListLayout, numbers: OptionLists, *, is_syn: bool) -> int:
+    """Return the number of the option list of one segment; 0 if it is no SYN and has no SACK."""
+    if not is_syn and found.blocks is None:
+        return 0
+    told = bytearray(octets)
+    if found.timestamps is not None:
+        told[found.timestamps + 2 : found.timestamps + TIMESTAMPS_OCTETS] = bytes(TIMESTAMPS_OCTETS - 2)
+    if not is_syn and found.blocks is not None and numbers.leave_out_blocks:
+        told[found.blocks] = bytes(found.blocks.stop - found.blocks.start)
+    return numbers.number(bytes(told))
 
 
 def _take(
     lists: NDArray[np.uint8],
     rows: NDArray[np.int64],
     length: int,
-    timestamps: int | None,
+    found: ListLayout,
     is_syn: NDArray[np.bool_],
-    numbers: Numbered[bytes],
+    numbers: OptionLists,
     columns: OptionColumns,
 ) -> None:
     """Fill the columns of `rows`, whose `lists` have one layout and one length."""
+    timestamps, blocks = found.timestamps, found.blocks
     if timestamps is not None:
         columns.timestamp_value[rows] = field_of(lists, ">u4", timestamps + 2)
         columns.timestamp_echo[rows] = field_of(lists, ">u4", timestamps + 6)
@@ -174,9 +198,13 @@ def _take(
     if syn.any():
         all_syn = bool(syn.all())
         columns.options[rows if all_syn else rows[syn]] = _number(lists if all_syn else lists[syn], length, numbers)
+    if blocks is not None and not syn.all():
+        if numbers.leave_out_blocks:
+            lists[:, blocks] = 0
+        columns.options[rows[~syn]] = _number(lists[~syn], length, numbers)
 
 
-def _number(lists: NDArray[np.uint8], length: int, numbers: Numbered[bytes]) -> Any:
+def _number(lists: NDArray[np.uint8], length: int, numbers: OptionLists) -> Any:
     """Return the number in `numbers` of each of `lists`, of which the first `length` octets count."""
     needed = -(-length // WORDS_OCTETS)
     lists[:, length : needed * WORDS_OCTETS] = 0  # what stands there is payload

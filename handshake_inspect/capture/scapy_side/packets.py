@@ -18,7 +18,7 @@ import numpy as np
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
 from handshake_inspect.capture.headers.icmp import carried
 from handshake_inspect.capture.headers.ip import PROTOCOL_NAMES
-from handshake_inspect.capture.headers.options import CUT, WORD_OCTETS, layout
+from handshake_inspect.capture.headers.options import CUT, WORD_OCTETS, layout, number_of
 from handshake_inspect.capture.inflating import CompressedError, inflated
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.scapy_side import ethertypes as scapy_ethertypes
@@ -210,13 +210,12 @@ class Collector:
         row: Row = {}
         if len(options) < whole and len(options) % WORD_OCTETS == 0:
             options += bytes([CUT])
-        timestamps, _ = layout(options)
-        if timestamps is not None:
-            values = options[timestamps + 2 : timestamps + 10]
-            options = options[: timestamps + 2] + bytes(8) + options[timestamps + 10 :]
+        found = layout(options)
+        if found.timestamps is not None:
+            values = options[found.timestamps + 2 : found.timestamps + 10]
             row = {"timestamp_value": int.from_bytes(values[:4]), "timestamp_echo": int.from_bytes(values[4:])}
             row["has_timestamps"] = 1
-        return {**row, "options": self.names.options.number(options) if flags & SYN else 0}
+        return {**row, "options": number_of(options, found, self.names.options, is_syn=bool(flags & SYN))}
 
     def _udp(self, place: Place, row: Row) -> Iterator[Place]:
         """RFC 768: a tunnel, or a row. Its own length counts where it fits, as options may follow (RFC 9868)."""

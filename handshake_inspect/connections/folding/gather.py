@@ -24,7 +24,7 @@ from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.pairs import keys_of
 from handshake_inspect.sets import set_of
-from handshake_inspect.table import Numbered, SegmentTable, grown
+from handshake_inspect.table import OptionLists, SegmentTable, grown
 
 #: Rows of long conversations that are worth a pass of `compact`, and how many rows make a conversation long. With twice
 #: as many 20 M packets of long transfers take 10 MB more, and no less time.
@@ -171,7 +171,7 @@ class GatheredRows:
         self.trusted = (self._shown_before + shown).trusted()
         return bool(shown.undecided) and self.trusted != before
 
-    def renumber_options(self, options: Numbered[bytes], waiting: Sequence[SegmentTable]) -> Numbered[bytes]:
+    def renumber_options(self, options: OptionLists, waiting: Sequence[SegmentTable]) -> OptionLists:
         """Give the option lists that stand in rows new numbers, also in rows that wait to be added.
 
         Returns them without the others.

@@ -1,7 +1,8 @@
 """Why octets came again, as far as a capture tells: what was captured of them before, and what the peer had said.
 
 In: the `ConnectionRows` of some whole connections, and what each end had acknowledged at each row. Out: which bare ACKs
-are duplicates (RFC 5681 §2), and of one repeated segment a few words: a copy, or sent again, and upon what.
+are duplicates (RFC 5681 §2), and of one repeated segment a few words: a copy, or sent again, upon what, and whether the
+receiver says that it had no need of it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from handshake_inspect.quantities import duration
 FAST_RETRANSMIT = 3
 #: A packet that was doubled on its way comes sooner than this; a timer that has measured nothing better comes later.
 DOUBLED_WITHIN_NS = 100_000_000
+#: What a D-SACK tells of a segment (RFC 2883 §4).
+NEEDLESS = "needless: the receiver had it, says its D-SACK"
 #: So many rows before it are looked at for what led to a segment: more than are under way at once, and a ladder of a
 #: hundred thousand repetitions takes no more for each than one of a thousand.
 LOOK_BACK = 1 << 12
@@ -54,31 +57,55 @@ def duplicate_acks(rows: ConnectionRows, numbers: Numbers, sent: list[Rows]) -> 
     return ordinal
 
 
-def why_again(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, row: int) -> str:
+def why_again(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, reported: Rows, row: int) -> str:
     """Say of a segment that brings nothing new what it is, and what led to it, as far as LOOK_BACK rows before it show.
 
-    `duplicates`: see `duplicate_acks`.
+    `duplicates`: see `duplicate_acks`. `reported`: see `sacked.duplicates_reported`.
     """
+    why, is_copy = _cause(rows, numbers, duplicates, row)
+    return f"{why}; {NEEDLESS}" if not is_copy and _was_needless(rows, reported, row) else why
+
+
+def _cause(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, row: int) -> tuple[str, bool]:
+    """Say what led to a repeated segment; and is it a copy that its sender did not send?"""
     begin = max(int(rows.start[rows.conn[row]]), row - LOOK_BACK)
     earlier = np.arange(begin, row)
     same = earlier[(rows.side[earlier] == rows.side[row]) & (rows.seq[earlier] <= rows.seq[row])]
     same = same[rows.seq_end[same] > rows.seq[row]]
     packets = same[_is_packet(rows, same, row)]
     if len(packets):
-        return "the same IP packet again: a copy"
+        return "the same IP packet again: a copy", True
     peer_side = int(rows.peer_side[row])
     acknowledged = int(numbers.acknowledged_by[peer_side][row - 1])
     if acknowledged >= rows.seq_end[row]:
-        return "sent before, and acknowledged: that ACK was lost or came too late"
+        return "sent before, and acknowledged: that ACK was lost or came too late", False
     told = earlier[(rows.side[earlier] == peer_side) & (duplicates[earlier] >= FAST_RETRANSMIT)]
     if len(told) and rows.ack[told[-1]] == acknowledged:
-        return f"sent before: a retransmission, after {duplicates[told[-1]]} duplicate ACKs"
+        return f"sent before: a retransmission, after {duplicates[told[-1]]} duplicate ACKs", False
     if not len(same):  # piece by piece
-        return "sent before: a retransmission"
+        return "sent before: a retransmission", False
     passed_ns = int(rows.time_ns[row] - rows.time_ns[same[-1]])
     if passed_ns <= 0 or rows.clock[row] != rows.clock[same[-1]]:
-        return "sent before: a retransmission"
-    return f"sent before: a retransmission, {duration(passed_ns)} later"
+        return "sent before: a retransmission", False
+    return f"sent before: a retransmission, {duration(passed_ns)} later", False
+
+
+def _was_needless(rows: ConnectionRows, reported: Rows, row: int) -> bool:
+    """Does the receiver report of the last octets sent again before its report that it had them, `row` among these?
+
+    Each report tells of one arrival too many (RFC 2883 §4). So if as many come as segments bring these octets again,
+    from `row` on, the receiver had them when the last of these came, and when `row` did.
+    """
+    end = int(rows.start[rows.conn[row] + 1])
+    own = reported[(reported[:, 0] > row) & (reported[:, 0] < min(end, row + LOOK_BACK))]
+    seq, seq_end = int(rows.seq[row]), int(rows.seq_end[row])
+    own = own[(rows.side[own[:, 0]] == rows.peer_side[row]) & (own[:, 1] < seq_end) & (own[:, 2] > seq)]
+    if not len(own):
+        return False
+    later = np.arange(row, int(own[-1, 0]))
+    later = later[(rows.side[later] == rows.side[row]) & (rows.seq[later] < seq_end) & (rows.seq_end[later] > seq)]
+    repeats = np.searchsorted(later, own[:, 0])
+    return bool((np.arange(1, len(own) + 1) >= repeats).any())
 
 
 def _is_packet(rows: ConnectionRows, earlier: Rows, row: int) -> Mask:

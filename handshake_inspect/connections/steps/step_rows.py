@@ -7,6 +7,8 @@ would cost more to take out of an array than all that is done with it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +30,7 @@ from handshake_inspect.connections.splitting.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.splitting.split import first_of
+from handshake_inspect.connections.steps.sacked import Blocks, duplicates_reported, sack_blocks
 from handshake_inspect.connections.steps.sent_again import duplicate_acks, why_again
 from handshake_inspect.tcp.states import Event
 
@@ -57,6 +60,8 @@ class StepRows:
     is_repeat: list[bool]
     at_closed_window: list[bool]
     duplicate_acks: list[int]
+    #: The blocks of the rows that have SACK; None if the capture has not all of them.
+    sack: dict[int, Blocks]
     #: Both sockets are equal: each end is its own peer.
     self_connect: bool
     iss: list[int]
@@ -89,10 +94,14 @@ def before(running: list[int], row: int) -> int:
 
 
 class StepColumns:
-    """What the steps of `m` connections, `n` rows, need to know of the rows around them."""
+    """What the steps of `m` connections, `n` rows, need to know of the rows around them.
 
-    def __init__(self, rows: ConnectionRows, events: Events) -> None:
+    `lists` are the option lists of the run, by their numbers.
+    """
+
+    def __init__(self, rows: ConnectionRows, events: Events, lists: Sequence[bytes]) -> None:
         self.rows, self.events = rows, events
+        self._lists = lists
 
     def of(self, connection: int) -> StepRows:
         """Return the rows of one connection."""
@@ -119,6 +128,7 @@ class StepColumns:
             is_repeat=self.is_repeat[at].tolist(),
             at_closed_window=self.at_closed_window[at].tolist(),
             duplicate_acks=self.duplicate_acks[at].tolist(),
+            sack=self._sack_of(begin, end),
             self_connect=bool(rows.self_connect[connection]),
             iss=rows.iss[connection].tolist(),
             iss_known=rows.iss_known[connection].tolist(),
@@ -226,10 +236,26 @@ class StepColumns:
         """The number of each duplicate ACK, 0 for what is none. Shape (n,)."""
         return duplicate_acks(self.rows, self.events.numbers, self.sent)
 
+    @cached_property
+    def _sack_blocks(self) -> dict[int, Blocks]:
+        return sack_blocks(self.rows, self._lists)
+
+    @cached_property
+    def _reported_duplicates(self) -> Rows:
+        return duplicates_reported(self._sack_blocks)
+
+    def _sack_of(self, begin: int, end: int) -> dict[int, Blocks]:
+        """Return the SACK blocks of the rows from `begin` to before `end`, counted from there."""
+        if not self._sack_blocks:
+            return {}
+        rows = [*self._sack_blocks]
+        some = rows[bisect_left(rows, begin) : bisect_left(rows, end)]
+        return {row - begin: self._sack_blocks[row] for row in some}
+
     def why_again(self, connection: int, row: int) -> str:
         """Say of the segment in a row, of which nothing is new, what led to it."""
         at = int(self.rows.start[connection]) + row
-        return why_again(self.rows, self.events.numbers, self.duplicate_acks, at)
+        return why_again(self.rows, self.events.numbers, self.duplicate_acks, self._reported_duplicates, at)
 
     def answers_another(self, connection: int, row: int) -> bool:
         """Does the RST in a row belong to another connection of the same sockets (`Resets.of_another`)?"""

@@ -81,6 +81,7 @@ def steps_of(
                 window_octets=_window_octets(window, flags, None if shifts is None else shifts[sender]),
                 at_closed_window=rows.at_closed_window[i],
                 passed=passed,
+                sack=rows.sack.get(i, ()),
             )
         )
     return tuple(steps)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handshake_inspect.connections.connection import Arithmetic
+from handshake_inspect.connections.connection import Arithmetic, SackBlock
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, PSH, RESPONDER, RST, SYN, UNKNOWN
 from handshake_inspect.connections.steps.step_rows import StepColumns, StepRows, before
-from handshake_inspect.quantities import octets_in_words
+from handshake_inspect.quantities import listed, octets_in_words
 from handshake_inspect.tcp.seqnum import MODULUS, spelled
 
 
@@ -65,7 +65,7 @@ class Sums:
             sums += self._sequence_sum(i)
         if flags & ACK:
             sums += self._acknowledgment_sums(i)
-        return sums
+        return sums + self._duplicate_sums(i)
 
     def _sequence_sum(self, i: int) -> list[Arithmetic]:
         """SEG.SEQ against the end of what its sender was captured to have sent before, and the number after it."""
@@ -178,6 +178,23 @@ class Sums:
         if acknowledged == UNKNOWN:
             return []
         return [self._sum("ack", peer, ack, ack, True, octets_in_words(ack - acknowledged), i)]
+
+    def _duplicate_sums(self, i: int) -> list[Arithmetic]:
+        """What the receiver says came twice."""
+        peer = self._rows.peer(self._rows.side[i])
+        return [
+            self._sum("dsack", peer, one.left_edge, one.left_edge, True, self._came_twice(peer, one), i)
+            for one in self._rows.sack.get(i) or ()
+            if one.is_duplicate
+        ]
+
+    def _came_twice(self, side: int, block: SackBlock) -> str:
+        """Name what one end sent of a D-SACK block: octets, its SYN, its FIN."""
+        has_syn = self._rows.iss_known[side] and block.left_edge < 1
+        has_fin = self._fin[side] == block.right_edge - 1
+        octets = block.right_edge - block.left_edge - has_syn - has_fin
+        named = ["the SYN"] * has_syn + [octets_in_words(octets)] * (octets > 0) + ["the FIN"] * has_fin
+        return f"{listed(named)} came twice (RFC 2883)"
 
     def _wrong_acknowledgment(self, i: int, peer: int, ack: int) -> Arithmetic:
         rows = self._rows

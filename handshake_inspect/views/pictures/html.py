@@ -44,7 +44,7 @@ from handshake_inspect.views.segment_words import (
     Numbers,
     flags_words,
     numbers_words,
-    offer_words,
+    option_words,
     spelled_numbers,
     sum_number,
     sum_words,
@@ -232,7 +232,7 @@ class _Rows:
             ]
         )
         kind = "rung" if row.marks is None else "rung marked"
-        return self._row(kind, row, row.written, middle + _below(row), classes, sums + _more(step, self._others))
+        return self._row(kind, row, row.written, middle + self._below(row), classes, sums + _more(step, self._others))
 
     def _label(self, row: Rung) -> str:
         """Return what stands on the arrow."""
@@ -242,6 +242,18 @@ class _Rows:
             window, remark = window_words(step)
             label += f' <b class="odd">{window}</b> {remark}'
         return f'{label} <b class="odd">again</b>' if step.retransmission else label
+
+    def _below(self, row: Rung) -> str:
+        """Return what stands below an arrow: options, the payload, why it is ignored, what was noticed."""
+        step = row.step
+        options = option_words(step, self._numbers)
+        said = [f'<p class="offer">{options}</p>'] if options else []
+        if row.payload:
+            said.append(f'<p class="payload">{text(row.payload)}</p>')
+        if step.ignored is not None:
+            said.append(f'<p class="bad">ignored: {text(step.ignored)}</p>')
+        said += [f'<p class="comment">comment: {text(comment)}</p>' for comment in step.comments]
+        return "".join(said) + _said(row)
 
     def _error(self, row: ErrorRung) -> str:
         error, names = row.error, self._ladder.names
@@ -259,20 +271,6 @@ def _label_begins(sender: End, names: Pair[str], sender_name: str = "") -> str:
     side, peer = _SIDES[sender]
     begins = f"{sender_name or names[sender]} to {names[peer]}: "
     return f'<span class="what {side}" tabindex="0"><span class="hidden">{begins}</span>'
-
-
-def _below(row: Rung) -> str:
-    """Return what stands below an arrow: what a SYN offers, the payload, why it is ignored, what was noticed."""
-    step = row.step
-    if not (step.options or row.payload or step.ignored or step.comments or row.marks or row.findings):
-        return ""
-    said = [f'<p class="offer">{offer_words(step.options)}</p>'] if step.options else []
-    if row.payload:
-        said.append(f'<p class="payload">{text(row.payload)}</p>')
-    if step.ignored is not None:
-        said.append(f'<p class="bad">ignored: {text(step.ignored)}</p>')
-    said += [f'<p class="comment">comment: {text(comment)}</p>' for comment in step.comments]
-    return "".join(said) + _said(row)
 
 
 def _said(row: Rung | ErrorRung) -> str:

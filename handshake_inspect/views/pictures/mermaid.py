@@ -31,7 +31,7 @@ from handshake_inspect.views.segment_words import (
     VERDICT_SIGNS,
     flags_words,
     numbers_words,
-    offer_words,
+    option_words,
     sum_words,
     window_words,
 )
@@ -87,7 +87,7 @@ def _segment(ladder: Ladder, row: Rung) -> str:
     first = [f"{row.time} {ladder.unit}", flags_words(step), numbers_words(step, numbers), window, again]
     sums = [f"{sum_words(line, numbers)} {VERDICT_SIGNS[line.holds]} {line.reason}" for line in step.arithmetic]
     ignored = [f"ignored: {step.ignored}"] if step.ignored is not None else []
-    lines = [" ".join(filter(None, first)), offer_words(step.options), row.payload, *sums, *ignored]
+    lines = [" ".join(filter(None, first)), option_words(step, numbers), row.payload, *sums, *ignored]
     arrow = "--x" if step.ignored is not None else "-x" if "RST" in step.flags.split(",") else "->>"
     peer: End = "responder" if step.sender == "originator" else "originator"
     return f"    {_IDS[step.sender]}{arrow}{_IDS[peer]}: {_lines(lines)}"

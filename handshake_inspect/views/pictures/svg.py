@@ -52,7 +52,7 @@ from handshake_inspect.views.segment_words import (
     VERDICT_SIGNS,
     flags_words,
     numbers_words,
-    offer_words,
+    option_words,
     sum_words,
     window_words,
 )
@@ -199,7 +199,7 @@ class _Drawing:
             f'<tspan class="b t-{kind}">{text(flags)}</tspan>{rest}</text>'
         )
         below = y + 17
-        for said, style in ((offer_words(step.options), "offer"), (row.payload, "payload")):
+        for said, style in ((option_words(step, self._numbers), "offer"), (row.payload, "payload")):
             for line in wrapped(said, lane.room - 28, 11 * MONO_WIDTH) if said else []:
                 self._write(x, below, line, style + anchor)
                 below += 14

@@ -1,0 +1,54 @@
+"""What receivers say in SACK options: which octets lie beyond a gap, and which came twice (RFC 2018, RFC 2883).
+
+In: the `ConnectionRows` of some whole connections, and the option lists of the run. Out: the blocks of each row that
+has some, and those of them that name octets which came twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from handshake_inspect.arrays import Rows
+from handshake_inspect.connections.connection import SackBlock
+from handshake_inspect.connections.splitting.rows import ACK, RST, SYN, ConnectionRows
+from handshake_inspect.tcp.sack import edges_in, reports_duplicate
+from handshake_inspect.tcp.seqnum import MODULUS
+
+#: The blocks of a row, in the order in which they stand; None if the capture does not have them.
+Blocks = tuple[SackBlock, ...] | None
+
+
+def sack_blocks(rows: ConnectionRows, lists: Sequence[bytes]) -> dict[int, Blocks]:
+    """Return the blocks of the rows that have some, by row; `lists` are the option lists by their numbers."""
+    acks = (rows.flags & (SYN | RST | ACK)) == ACK
+    at = np.flatnonzero((rows.options != 0) & acks)
+    iss = rows.iss[rows.conn[at], rows.peer_side[at]]
+    found: dict[int, Blocks] = {}
+    for row, options, ack, begin in zip(
+        at.tolist(), rows.options[at].tolist(), rows.ack[at].tolist(), iss.tolist(), strict=True
+    ):
+        edges = edges_in(lists[options])
+        found[row] = None if edges is None else _relative(edges, ack, (begin + ack) % MODULUS)
+    return found
+
+
+def _relative(edges: Sequence[tuple[int, int]], ack: int, absolute_ack: int) -> tuple[SackBlock, ...]:
+    """Count edges as SEG.ACK is counted: each is less than half of all numbers away from it (RFC 9293 §3.4)."""
+    half = MODULUS // 2
+    blocks = [tuple(ack + (edge - absolute_ack + half) % MODULUS - half for edge in block) for block in edges]
+    pairs = [(left, right) for left, right in blocks]
+    second = pairs[1] if len(pairs) > 1 else None
+    return tuple(
+        SackBlock(left, right, is_duplicate=not place and reports_duplicate(pairs[0], second, ack))
+        for place, (left, right) in enumerate(pairs)
+    )
+
+
+def duplicates_reported(blocks: Mapping[int, Blocks]) -> Rows:
+    """Return the octets that receivers say came twice: row, left edge, right edge. Shape (k, 3), rows rising."""
+    named = [
+        (row, one.left_edge, one.right_edge) for row, some in blocks.items() for one in some or () if one.is_duplicate
+    ]
+    return np.array(named, np.int64).reshape(-1, 3)
