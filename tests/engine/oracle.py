@@ -500,6 +500,19 @@ class Oracle:
             self._happen(0, [(Event.RECEIVE_SYN, "acknowledged"), (Event.RECEIVE_ACK_OF_SYN, "acknowledged")], at)
         if row is self.proves_ack:
             self._happen(1, [(Event.RECEIVE_ACK_OF_SYN, "acknowledged")], at)
+        for side in (0, 1):
+            if row is self._shows_crossed_fin(side):
+                self._happen(side, [(Event.SEND_FIN, "sent")], at)
+
+    def _shows_crossed_fin(self, side: int) -> Row | None:
+        """What acknowledges the peer's FIN, was captured before a FIN that does not, and was sent after it."""
+        fin, other = self.fin[side], self.fin_end[1 - side]
+        if fin is None or other is None or self.self_connect:
+            return None
+        first = next((r for r in self.of(side) if r.index in self.counts and r.ack >= other), None)
+        if first is None or first.index > fin.index or first.end < fin.end:
+            return None
+        return first if any(self._is_fin(r) and r.ack < other for r in self.of(side)) else None
 
     def _infer_fin(self, row: Row) -> None:
         """A FIN is the last number of its sender: all that came before has arrived."""
@@ -1016,7 +1029,7 @@ def _teardown(one: Oracle) -> str:
         if any(one.proves_fin):
             return "partial"
         visited = [one.visited(side) for side in (0, 1)]
-        if all(State.CLOSING in states for states in visited):
+        if any(State.CLOSING in states for states in visited):
             return "simultaneous-close"
         return "four-way" if any(State.FIN_WAIT_2 in states for states in visited) else "three-segment"
     alone = not one.self_connect and any(not one.of(side) for side in (0, 1))

@@ -426,6 +426,34 @@ CLOSINGS = {
         = sent_octets.A 0
         = sent_octets.B -
     """,
+    # zeek__mysql_tls-13-amazon-rds.pcap.
+    "the FINs cross, and an ACK overtakes the FIN before it": """
+        open
+        A > FA x+1  ack y+1  | FIN-WAIT-1^   ESTABLISHED?
+        B > A  y+2  ack x+2  | FIN-WAIT-1^   CLOSING!
+        B > FA y+1  ack x+1  | FIN-WAIT-1^   CLOSING!
+        A > A  x+2  ack y+2  | TIME-WAIT?    TIME-WAIT?
+        = teardown simultaneous-close
+        = closed_first both
+    """,
+    "the FINs cross, and the first copy of one comes last": """
+        open
+        A > FA x+1  ack y+1  | FIN-WAIT-1^   ESTABLISHED?
+        B > FA y+1  ack x+2  | FIN-WAIT-1^   CLOSING!
+        B > FA y+1  ack x+1  | FIN-WAIT-1^   CLOSING!
+        A > A  x+2  ack y+2  | TIME-WAIT!    TIME-WAIT?
+        = teardown simultaneous-close
+        = closed_first both
+    """,
+    "an ACK overtakes a FIN that acknowledges the other": """
+        open
+        A > FA x+1  ack y+1  | FIN-WAIT-1^   ESTABLISHED?
+        B > A  y+2  ack x+2  | FIN-WAIT-1^   CLOSE-WAIT!
+        B > FA y+1  ack x+2  | FIN-WAIT-1^   LAST-ACK^
+        A > A  x+2  ack y+2  | TIME-WAIT!    CLOSED?
+        = teardown three-segment
+        = closed_first A
+    """,
     "simultaneous close after simultaneous open": """
         A > S  x
         B > S  y

@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,22 @@ def test_scenarios(name: str) -> None:
     found = differences([(one.segments(isns), one.ends()) for one in parsed if not one.icmp])
     names = [name for name, one in zip(texts, parsed, strict=True) if not one.icmp]
     assert {names[number]: lines for number, lines in found.items()} == {}
+
+
+#: What is sent when the FINs cross, and one of them again.
+CROSSING = (
+    "A > FA x+1 ack y+1",
+    "B > FA y+1 ack x+1",
+    "B > A  y+2 ack x+2",
+    "B > FA y+1 ack x+2",
+    "A > A  x+2 ack y+2",
+)
+
+
+def test_fins_that_cross_in_any_order_of_capture() -> None:
+    orders = [orders for count in range(2, 6) for orders in permutations(CROSSING, count)]
+    found = differences([(parse("open\n" + "\n".join(one)).segments(ISN_PAIRS["plain"]), Ends()) for one in orders])
+    assert not found, {orders[number]: lines for number, lines in found.items()}
 
 
 @pytest.mark.parametrize("batch", range(-(-CONVERSATIONS // BATCH)))

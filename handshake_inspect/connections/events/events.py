@@ -14,6 +14,9 @@ acknowledged already. Within one row: what it proves of segments that were not c
 sender's own act, assumed arrivals that it unblocks, an RST that it unblocks, the segment's own arrival. The events of
 one arrived segment form one group: RST, SYN, ACK, FIN.
 
+An act is placed at the row of its segment; a FIN that was overtaken by what its sender said later, at the row that
+shows that it had been sent.
+
 **What counts once.** Being acknowledged, sending a FIN and receiving one happen once; repetitions change nothing. Which
 arrival brought the news of an acknowledgment, and how sure that is, `news` finds.
 
@@ -295,13 +298,31 @@ def _fin_events(found: _EventList, rows: ConnectionRows, numbers: Numbers, arriv
     row, proof, unplaced = numbers.fin_row, numbers.inferred_fin_row, numbers.unplaced_fin
     if (row < 0).all():
         return
-    found.add(Event.SEND_FIN, ends, _of_own(row), unplaced=unplaced)
+    sends, crossed, shown = _of_own(row), *_crossed_fins(rows, numbers)
+    sends[crossed] = moment(shown, INFERRED, AFTER_ALL)
+    found.add(Event.SEND_FIN, ends, sends, unplaced=unplaced)
     missed = np.where(proof >= 0, moment(np.maximum(proof, 0), PROVEN, AFTER_ALL), NEVER)
     found.add(Event.SEND_FIN, ends, missed)
     fins = np.flatnonzero(numbers.is_fin)
     received = earliest(rows.peer.take(fins), arrival.take(fins), len(ends))
     received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << ORDER_BITS))[rows.other_end])
     found.add(Event.RECEIVE_FIN, ends, received, unplaced=unplaced[rows.other_end])
+
+
+def _crossed_fins(rows: ConnectionRows, numbers: Numbers) -> tuple[Rows, Rows]:
+    """Return the ends whose FIN was captured only after, or with, their ACK of the peer's, and was sent before that.
+
+    One of the captured FINs of such an end does not acknowledge the peer's, which it had not received then (RFC 9293
+    §3.6, Figure 13), and what does comes behind it by its number. Returns also the rows that do.
+    """
+    of_fins, fins = numbers.of_fins[::-1], np.flatnonzero(numbers.is_fin)
+    acknowledges, crosses = np.full(2 * rows.connections, -1), np.zeros(2 * rows.connections, np.bool_)
+    acknowledges[rows.end[of_fins]] = of_fins  # the last assignment wins
+    crosses[rows.end[fins[rows.ack[fins] < numbers.fin_end[rows.peer[fins]]]]] = True
+    ends = np.flatnonzero(crosses & (acknowledges >= 0) & (acknowledges <= numbers.fin_row))
+    shown = acknowledges[ends]
+    behind = (rows.seq_end[shown] >= numbers.fin_end[ends]) & ~rows.self_connect[ends >> 1]
+    return ends[behind], shown[behind]
 
 
 def _reset_events(found: _EventList, rows: ConnectionRows, resets: Resets) -> None:

@@ -288,7 +288,9 @@ class _Closing:
         if self._missing():
             return "partial"
         visited = [self._walked.visited(end) for end in (ORIGINATOR, RESPONDER)]
-        if all(State.CLOSING in states for states in visited):
+        # Who comes into CLOSING has a FIN that was sent before his own had come: they crossed, whatever came first of
+        # what each sent then (RFC 9293 §3.6, Figure 13).
+        if any(State.CLOSING in states for states in visited):
             return "simultaneous-close"
         return "four-way" if any(State.FIN_WAIT_2 in states for states in visited) else "three-segment"
 
