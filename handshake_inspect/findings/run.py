@@ -5,6 +5,7 @@ Here stands what no single connection shows: what happened at one listener, from
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: Listeners, or hosts, that one rule tells of: those that it concerns most.
 MOST_TOLD = 1000
-#: A capture that begins so soon after another one ended goes on from there.
+#: A capture that begins within this time of the end of another one goes on from there.
 GOES_ON_NS = SECOND_NS
 
 
@@ -46,21 +47,19 @@ class About:
 def covered_until_ns(captures: Sequence[CaptureSummary]) -> list[int]:
     """Return until when each capture shows what happens: its end, or that of those that go on where it ends.
 
-    A capture that was rotated into several files goes on in the next one; one of another day does not, nor does one of
-    another kind of link, and of one whose clock was set nobody knows.
+    A capture that was rotated into several files goes on in the next one. One of another day does not, nor does one
+    that begins while it lasts, or one of another kind of link; and of one whose clock was set nobody knows.
     """
     until = [one.last_ns or 0 for one in captures]
     steady = [place for place, one in enumerate(captures) if one.first_ns is not None and not one.disorder.jumps]
-    together: list[int] = []
-    for place in sorted(steady, key=lambda place: captures[place].first_ns or 0):
-        one = captures[place]
-        before = captures[together[-1]] if together else one
-        if (one.first_ns or 0) > until[(together or [place])[-1]] + GOES_ON_NS or one.link_types != before.link_types:
-            together = []
-        together.append(place)
-        end = max(until[member] for member in together[-2:])
-        for member in together:
-            until[member] = end
+    steady.sort(key=lambda place: captures[place].first_ns or 0)
+    begins = [captures[place].first_ns or 0 for place in steady]
+    for number, place in reversed([*enumerate(steady)]):
+        ends_ns = until[place]
+        first, stop = bisect_left(begins, ends_ns - GOES_ON_NS), bisect_right(begins, ends_ns + GOES_ON_NS)
+        for later in steady[max(first, number + 1) : stop]:
+            if captures[later].link_types == captures[place].link_types:
+                until[place] = max(until[place], until[later])
     return until
 
 
