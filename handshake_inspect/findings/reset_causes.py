@@ -198,6 +198,17 @@ class ResetCauses:
         return np.where((self.acknowledged > UNKNOWN) & (sent > UNKNOWN), left, 0)
 
     @cached_property
+    def fresh(self) -> Rows:
+        """Octets of the receiver that the RST is the first to acknowledge; one without ACK may have had all others."""
+        told = self.evidence.rows.ack[self.at] - np.maximum(self.acknowledged, 1)
+        return np.where(self.is_bare, self.unacknowledged, np.clip(told, 0, self.unacknowledged))
+
+    @cached_property
+    def under_way(self) -> Rows:
+        """Octets of the receiver that were captured before the RST, and had not come when its end sent that."""
+        return self.unacknowledged - self.fresh
+
+    @cached_property
     def lost(self) -> Rows:
         """Row of the first data of the receiver that its end never acknowledged, -1 if there are none."""
         e, rows = self.evidence, self.evidence.rows
@@ -241,7 +252,7 @@ class ResetCauses:
         empties the buffer before it sends the RST.
         """
         rows, said = self.evidence.rows, self.said
-        window, open_ = rows.window[self.at], rows.window[said]
+        window, open_ = rows.window[self.at], rows.window[said].astype(np.int64)
         told = (said >= 0) & ((rows.flags[said] & (SYN | ACK)) == ACK) & ~self.is_bare
         jumps: Mask = told & (open_ > 0) & (window >= 2 * open_) & (rows.ack[said] == rows.ack[self.at])
         return jumps & self.was_sent_to
@@ -292,8 +303,8 @@ class ResetCauses:
             ((self.attempts > 0) & (since >= RETRANSMISSION_NS), Cause.GAVE_UP),
             (self.peer_closed, Cause.INSTEAD_OF_FIN),
             (self.silence_ns >= IDLE_NS, Cause.IDLE),
-            (self.window_closed | self.window_jumps | (self.unacknowledged > 0), Cause.UNREAD),
-            (self.unanswered & (rows.side[self.at] == RESPONDER), Cause.UNREAD),
+            (self.window_closed | self.window_jumps | (self.fresh > 0), Cause.UNREAD),
+            (self.unanswered & (self.under_way == 0) & (rows.side[self.at] == RESPONDER), Cause.UNREAD),
         ]
         found = np.full(len(self.at), Cause.LINGER, np.int64)
         for test, cause in reversed(tests):

@@ -84,11 +84,12 @@ def reset_unread(e: Evidence) -> Iterator[FindingRows]:
     thrown away too: recv() fails with ECONNRESET, even if an answer had been sent before.
 
     Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, and the last
-    window of its sender was 0, or at most half that of the RST, or data of the peer were unacknowledged by any segment
-    before it; or the server sent it, whose peer had spoken last, with data that nothing answered.
+    window of its sender was 0, or at most half that of the RST, or it acknowledges data of the peer that no segment
+    before it does, or has no ACK and there are such data; or the server sent it, whose peer had spoken last, with data
+    that nothing answered.
 
     Not reported when. Its end had repeated something in vain (`gave-up`), nobody had spoken for 30 s (`reset-idle`),
-    or nothing seems unread (`reset-linger`).
+    or nothing seems unread (`reset-linger`): data that were still on their way to it nobody can have left unread.
 
     Source. RFC 9293 §3.6.1, §3.8.6.2.2, §3.10.4, §3.10.5; RFC 1122 §4.2.2.13; RFC 2525 §2.17; Linux
     tcp_cleanup_rbuf().
@@ -100,14 +101,19 @@ def reset_unread(e: Evidence) -> Iterator[FindingRows]:
     full = causes.window_closed[which]
     yield _behind_closed_window(e, which[full])
     which = which[~full]
-    fresh = causes.unacknowledged[which] > 0
+    fresh, bare = causes.fresh[which] > 0, causes.is_bare[which]
     emptied = ~fresh & causes.window_jumps[which]
     yield from _found_each(
         e,
         (
             (
-                fresh,
+                fresh & bare,
                 "the {who:end} aborted with an RST, {n:octets} of the {peer:end} not yet acknowledged, the last "
+                "{after:duration} before: most likely closed with data unread, else SO_LINGER 0",
+            ),
+            (
+                fresh & ~bare,
+                "the {who:end} aborted with an RST, the first to acknowledge {n:octets} of the {peer:end}, the last "
                 "{after:duration} before: most likely closed with data unread, else SO_LINGER 0",
             ),
             (
@@ -123,7 +129,7 @@ def reset_unread(e: Evidence) -> Iterator[FindingRows]:
             ),
         ),
         which,
-        n=np.where(fresh, causes.unacknowledged[which], e.rows.payload[causes.heard[which]]),
+        n=np.where(fresh, causes.fresh[which], e.rows.payload[causes.heard[which]]),
         after=np.where(emptied, causes.silence_ns[which], _after(e, which)),
     )
 
@@ -155,9 +161,10 @@ def reset_linger(e: Evidence) -> Iterator[FindingRows]:
     Why it matters. What its own end had sent and the peer had not received is thrown away; the peer sees ECONNRESET
     instead of the end of the stream, and cannot tell it from a failure.
 
-    Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, nothing of
-    the peer was unacknowledged, and the last window of its sender was open, and more than half that of the RST. If its
-    end had sent a FIN before, that is said: it aborts what it had half closed.
+    Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, all of the
+    peer that had come was acknowledged before, and the last window of its sender was open, and more than half that of
+    the RST. If its end had sent a FIN before, that is said: it aborts what it had half closed. So is how much of the
+    peer was still on its way: by its ACK the RST is older.
 
     Not reported when. The server's RST is its only answer to data (`reset-unread`), its end had repeated something in
     vain (`gave-up`), or nobody had spoken for 30 s (`reset-idle`).
@@ -172,9 +179,10 @@ def reset_linger(e: Evidence) -> Iterator[FindingRows]:
     yield _half_closed(e, which[closed])
     which = which[~closed]
     silent, asked = ~causes.was_sent_to[which], causes.unanswered[which]
-    mute = silent & (causes.sent[which] == 1)
+    mute, early = silent & (causes.sent[which] == 1), causes.under_way[which] > 0
     text = "the {who:end} aborted with an RST instead of a FIN, {after:duration} after the last segment; "
     same = "all of the {peer:end} was acknowledged: SO_LINGER 0, or the last left unread, which looks the same"
+    coming = "{n:octets} of the {peer:end} had not come, and all that had was acknowledged: SO_LINGER 0, or that unread"
     answered = "it had answered the {peer:end}, so hardly left anything unread: most likely SO_LINGER 0"
     yield from _found_each(
         e,
@@ -184,11 +192,13 @@ def reset_linger(e: Evidence) -> Iterator[FindingRows]:
                 silent & ~mute,
                 text + "the {peer:end} had sent no data, so none were left unread: most likely SO_LINGER 0",
             ),
-            (~silent & asked, text + same),
-            (~silent & ~asked, text + answered),
+            (~silent & early, text + coming),
+            (~silent & ~early & asked, text + same),
+            (~silent & ~early & ~asked, text + answered),
         ),
         which,
         after=causes.silence_ns[which],
+        n=causes.under_way[which],
     )
 
 

@@ -77,9 +77,27 @@ def test_unread_data_are_named_with_when_they_came() -> None:
 
 def test_octets_not_yet_acknowledged_are_counted() -> None:
     assert messages_in("suricata-verify__tcp-rst-with-data.pcap", "reset-unread") == [
-        "the client aborted with an RST, 17 octets of the server not yet acknowledged, the last 0.875 ms before: "
+        "the client aborted with an RST, the first to acknowledge 17 octets of the server, the last 0.875 ms before: "
         "most likely closed with data unread, else SO_LINGER 0"
     ]
+
+
+#: The server answers, and sends more, which has not come when the client aborts.
+COMING = "open\nA > PA x+1 (4) ack y+1\nB > PA y+1 (9) ack x+5\nA > A x+5 ack y+10\nB > PA y+10 (100) ack x+5\n"
+
+
+def test_what_had_not_come_was_not_left_unread() -> None:
+    found = found_in(COMING + "A > RA x+5 ack y+10")
+    assert "reset-unread" not in found
+    assert found["reset-linger"] == (
+        "the client aborted with an RST instead of a FIN, 1.000 ms after the last segment; 100 octets of the server "
+        "had not come, and all that had was acknowledged: SO_LINGER 0, or that unread"
+    )
+    assert (
+        "the first to acknowledge 40 octets of the server" in found_in(COMING + "A > RA x+5 ack y+50")["reset-unread"]
+    )
+    without_ack = found_in(COMING + "A > PA x+5 (3) ack y+10\nA > R x+8")["reset-unread"]
+    assert "100 octets of the server not yet acknowledged" in without_ack
 
 
 def test_a_closed_window_shows_that_data_are_unread() -> None:
@@ -104,6 +122,7 @@ def test_a_window_that_only_the_rst_opens_shows_that_data_were_unread() -> None:
     )
     assert "reset-linger" in found_in(read + "A > A x+5 ack y+10 win 93\nA > RA x+5 ack y+10 win 93")
     assert "reset-linger" in found_in(read + "A > RA x+5 ack y+10 win 75")
+    assert "reset-linger" in found_in(read.replace("38", "40000") + "A > RA x+5 ack y+10 win 65535")
     unasked = "open\nA > PA x+1 (4) ack y+1 win 38\nB > A y+1 ack x+5\nA > RA x+5 ack y+1 win 93"
     assert "reset-linger" in found_in(unasked), "nothing was sent to it"
 
