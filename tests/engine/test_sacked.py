@@ -110,6 +110,43 @@ def test_as_many_repetitions_are_needless_as_arrivals_are_reported(reports: str,
     assert [one.endswith(NEEDLESS) for one in again] == needless
 
 
+GAPS = """
+    open
+    0.010 A > A x+1    (1000) ack y+1
+    0.010 A > A x+1001 (1000) ack y+1
+    0.010 A > A x+2001 (1000) ack y+1
+    0.010 A > A x+3001 (1000) ack y+1
+    0.010 A > A x+4001 (1000) ack y+1
+    0.020 B > A y+1 ack x+1 sack x+1001:x+2001
+    0.020 B > A y+1 ack x+1 sack x+1001:x+2001,x+3001:x+4001
+"""
+
+
+@pytest.mark.parametrize(
+    ("again", "why"),
+    [
+        ("x+1    (1000)", "sent before: a retransmission into a gap that SACK shows, 100.000 ms later"),
+        ("x+2001 (1000)", "sent before: a retransmission into a gap that SACK shows, 100.000 ms later"),
+        ("x+1001 (1000)", "sent before, and named in a SACK option: the receiver had it"),
+        ("x+1    (1500)", "sent before: a retransmission, 100.000 ms later"),
+        ("x+4001 (1000)", "sent before: a retransmission, 100.000 ms later"),
+    ],
+)
+def test_what_a_receiver_has_and_lacks_tells_why_octets_come_again(again: str, why: str) -> None:
+    """RFC 2018 §5: what is named need not be sent again, what lies below it is likely lost."""
+    assert sent_again(inspect_lines(f"{GAPS} 0.110 A > A {again} ack y+1")) == [why]
+
+
+def test_duplicate_acks_speak_of_the_gap_that_they_ask_for() -> None:
+    """zeek__tcp_retransmit-fast009.pcap: with what they ask for comes what SACK shows to be lost as well."""
+    third = "B > A y+1 ack x+1 sack x+1001:x+2001,x+3001:x+4001\n"
+    found = inspect_lines(f"{GAPS}{third} 0.110 A > A x+1 (1000) ack y+1\n 0.110 A > A x+2001 (1000) ack y+1")
+    assert sent_again(found) == [
+        "sent before: a retransmission, after 3 duplicate ACKs",
+        "sent before: a retransmission into a gap that SACK shows, 100.000 ms later",
+    ]
+
+
 def test_a_copy_is_not_called_needless() -> None:
     lines = """
         open

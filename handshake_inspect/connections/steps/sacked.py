@@ -7,6 +7,8 @@ has some, and those of them that name octets which came twice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -46,9 +48,32 @@ def _relative(edges: Sequence[tuple[int, int]], ack: int, absolute_ack: int) -> 
     )
 
 
-def duplicates_reported(blocks: Mapping[int, Blocks]) -> Rows:
-    """Return the octets that receivers say came twice: row, left edge, right edge. Shape (k, 3), rows rising."""
-    named = [
-        (row, one.left_edge, one.right_edge) for row, some in blocks.items() for one in some or () if one.is_duplicate
-    ]
-    return np.array(named, np.int64).reshape(-1, 3)
+@dataclass(frozen=True)
+class Sacked:
+    """The blocks of many rows: row, left edge, right edge of each. Shape (k, 3), rows rising."""
+
+    #: What came beyond a gap, and what came twice.
+    beyond: Rows
+    twice: Rows
+
+    @classmethod
+    def of(cls, blocks: Mapping[int, Blocks]) -> Self:
+        """Tell them apart."""
+
+        def edges(*, twice: bool) -> Rows:
+            named = [
+                (row, one.left_edge, one.right_edge)
+                for row, some in blocks.items()
+                for one in some or ()
+                if one.is_duplicate is twice
+            ]
+            return np.array(named, np.int64).reshape(-1, 3)
+
+        return cls(edges(twice=False), edges(twice=True))
+
+
+def within(edges: Rows, rows: ConnectionRows, side: int, begin: int, end: int) -> Rows:
+    """Return those of `edges` that one side names in the rows from `begin` to before `end`."""
+    some = edges[slice(*np.searchsorted(edges[:, 0], [begin, end]).tolist())]
+    own: Rows = some[rows.side[some[:, 0]] == side]
+    return own

@@ -2,7 +2,7 @@
 
 In: the `ConnectionRows` of some whole connections, and what each end had acknowledged at each row. Out: which bare ACKs
 are duplicates (RFC 5681 §2), and of one repeated segment a few words: a copy, or sent again, upon what, and whether the
-receiver says that it had no need of it.
+receiver says that it had no need of it. What it says in SACK options `sacked` has.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from handshake_inspect.connections.splitting.rows import (
     own_before,
     row_before,
 )
+from handshake_inspect.connections.steps.sacked import Sacked, within
 from handshake_inspect.quantities import duration
 
 #: So many duplicate ACKs tell a sender that a segment is lost (RFC 5681 §3.2).
@@ -57,49 +58,72 @@ def duplicate_acks(rows: ConnectionRows, numbers: Numbers, sent: list[Rows]) -> 
     return ordinal
 
 
-def why_again(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, reported: Rows, row: int) -> str:
+def why_again(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, sacked: Sacked, row: int) -> str:
     """Say of a segment that brings nothing new what it is, and what led to it, as far as LOOK_BACK rows before it show.
 
-    `duplicates`: see `duplicate_acks`. `reported`: see `sacked.duplicates_reported`.
+    `duplicates`: see `duplicate_acks`.
     """
-    why, is_copy = _cause(rows, numbers, duplicates, row)
-    return f"{why}; {NEEDLESS}" if not is_copy and _was_needless(rows, reported, row) else why
-
-
-def _cause(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, row: int) -> tuple[str, bool]:
-    """Say what led to a repeated segment; and is it a copy that its sender did not send?"""
     begin = max(int(rows.start[rows.conn[row]]), row - LOOK_BACK)
     earlier = np.arange(begin, row)
     same = earlier[(rows.side[earlier] == rows.side[row]) & (rows.seq[earlier] <= rows.seq[row])]
     same = same[rows.seq_end[same] > rows.seq[row]]
-    packets = same[_is_packet(rows, same, row)]
-    if len(packets):
-        return "the same IP packet again: a copy", True
-    peer_side = int(rows.peer_side[row])
+    if _is_packet(rows, same, row).any():
+        return "the same IP packet again: a copy"
+    beyond = within(sacked.beyond, rows, int(rows.peer_side[row]), begin, row)
+    why = _cause(rows, numbers, duplicates, beyond, row, earlier)
+    if why is None:
+        where = " into a gap that SACK shows" if _is_in_gap(rows, beyond, row) else ""
+        why = f"sent before: a retransmission{where}{_later(rows, same, row)}"
+    return f"{why}; {NEEDLESS}" if _was_needless(rows, sacked.twice, row) else why
+
+
+def _cause(
+    rows: ConnectionRows, numbers: Numbers, duplicates: Rows, beyond: Rows, row: int, earlier: Rows
+) -> str | None:
+    """Say what the peer had said that led to a repetition, or makes it needless; None if there is nothing.
+
+    `beyond`: what it had named in SACK options.
+    """
+    peer_side, seq, seq_end = rows.peer_side[row], rows.seq[row], rows.seq_end[row]
     acknowledged = int(numbers.acknowledged_by[peer_side][row - 1])
-    if acknowledged >= rows.seq_end[row]:
-        return "sent before, and acknowledged: that ACK was lost or came too late", False
+    if acknowledged >= seq_end:
+        return "sent before, and acknowledged: that ACK was lost or came too late"
+    if ((beyond[:, 1] <= seq) & (beyond[:, 2] >= seq_end)).any():
+        return "sent before, and named in a SACK option: the receiver had it"
     told = earlier[(rows.side[earlier] == peer_side) & (duplicates[earlier] >= FAST_RETRANSMIT)]
-    if len(told) and rows.ack[told[-1]] == acknowledged:
-        return f"sent before: a retransmission, after {duplicates[told[-1]]} duplicate ACKs", False
+    told = told[rows.ack[told] == acknowledged][-1:]
+    if len(told) and (seq <= acknowledged or not len(beyond)):
+        return f"sent before: a retransmission, after {duplicates[told[0]]} duplicate ACKs"
+    return None
+
+
+def _is_in_gap(rows: ConnectionRows, beyond: Rows, row: int) -> bool:
+    """Does a segment lie below a block of the last SACK option before it, and in none of its blocks?"""
+    last = beyond[beyond[:, 0] == beyond[-1:, 0]]
+    above, below = last[:, 1] >= rows.seq_end[row], last[:, 2] <= rows.seq[row]
+    return bool(above.any() and (above | below).all())
+
+
+def _later(rows: ConnectionRows, same: Rows, row: int) -> str:
+    """Say how long after its first octet was sent the last time a segment was sent, if that can be told."""
     if not len(same):  # piece by piece
-        return "sent before: a retransmission", False
+        return ""
     passed_ns = int(rows.time_ns[row] - rows.time_ns[same[-1]])
     if passed_ns <= 0 or rows.clock[row] != rows.clock[same[-1]]:
-        return "sent before: a retransmission", False
-    return f"sent before: a retransmission, {duration(passed_ns)} later", False
+        return ""
+    return f", {duration(passed_ns)} later"
 
 
-def _was_needless(rows: ConnectionRows, reported: Rows, row: int) -> bool:
+def _was_needless(rows: ConnectionRows, twice: Rows, row: int) -> bool:
     """Does the receiver report of the last octets sent again before its report that it had them, `row` among these?
 
     Each report tells of one arrival too many (RFC 2883 §4). So if as many come as segments bring these octets again,
     from `row` on, the receiver had them when the last of these came, and when `row` did.
     """
-    end = int(rows.start[rows.conn[row] + 1])
-    own = reported[(reported[:, 0] > row) & (reported[:, 0] < min(end, row + LOOK_BACK))]
     seq, seq_end = int(rows.seq[row]), int(rows.seq_end[row])
-    own = own[(rows.side[own[:, 0]] == rows.peer_side[row]) & (own[:, 1] < seq_end) & (own[:, 2] > seq)]
+    end = min(int(rows.start[rows.conn[row] + 1]), row + LOOK_BACK)
+    own = within(twice, rows, int(rows.peer_side[row]), row + 1, end)
+    own = own[(own[:, 1] < seq_end) & (own[:, 2] > seq)]
     if not len(own):
         return False
     later = np.arange(row, int(own[-1, 0]))

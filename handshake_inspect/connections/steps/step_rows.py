@@ -30,7 +30,7 @@ from handshake_inspect.connections.splitting.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.splitting.split import first_of
-from handshake_inspect.connections.steps.sacked import Blocks, duplicates_reported, sack_blocks
+from handshake_inspect.connections.steps.sacked import Blocks, Sacked, sack_blocks
 from handshake_inspect.connections.steps.sent_again import duplicate_acks, why_again
 from handshake_inspect.tcp.states import Event
 
@@ -241,8 +241,8 @@ class StepColumns:
         return sack_blocks(self.rows, self._lists)
 
     @cached_property
-    def _reported_duplicates(self) -> Rows:
-        return duplicates_reported(self._sack_blocks)
+    def _sacked(self) -> Sacked:
+        return Sacked.of(self._sack_blocks)
 
     def _sack_of(self, begin: int, end: int) -> dict[int, Blocks]:
         """Return the SACK blocks of the rows from `begin` to before `end`, counted from there."""
@@ -255,7 +255,7 @@ class StepColumns:
     def why_again(self, connection: int, row: int) -> str:
         """Say of the segment in a row, of which nothing is new, what led to it."""
         at = int(self.rows.start[connection]) + row
-        return why_again(self.rows, self.events.numbers, self.duplicate_acks, self._reported_duplicates, at)
+        return why_again(self.rows, self.events.numbers, self.duplicate_acks, self._sacked, at)
 
     def answers_another(self, connection: int, row: int) -> bool:
         """Does the RST in a row belong to another connection of the same sockets (`Resets.of_another`)?"""
