@@ -120,6 +120,14 @@ def multipath_declined(e: Evidence) -> Iterator[FindingRows]:
         )
 
 
+def is_multipath(e: Evidence) -> Mask:
+    """Of which connections did both SYNs agree on Multipath TCP? Shape (m,)."""
+    found = np.zeros(len(e), np.bool_)
+    for _, at in by_offers(e, lambda syn, answer: _multipath(syn, answer, accepted=True)):
+        found[at] = True
+    return found
+
+
 def _multipath(syn: Options | None, answer: Options | None, *, accepted: bool) -> tuple[int, int] | None:
     """Return subtype and version (-1 for none) of the MPTCP option of a SYN that was accepted, or was not."""
     if syn is None or answer is None or syn.mptcp_subtype not in (MP_CAPABLE, MP_JOIN):

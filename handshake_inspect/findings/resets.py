@@ -12,6 +12,7 @@ from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import RST
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.extensions import is_multipath
 from handshake_inspect.findings.reset_causes import Cause, ResetCauses
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.sets import first_of_runs
@@ -164,12 +165,13 @@ def reset_linger(e: Evidence) -> Iterator[FindingRows]:
     Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, all of the
     peer that had come was acknowledged before, and the last window of its sender was open, and more than half that of
     the RST. If its end had sent a FIN before, that is said: it aborts what it had half closed. So is how much of the
-    peer was still on its way: by its ACK the RST is older.
+    peer was still on its way: by its ACK the RST is older. Where both ends agreed on Multipath TCP its fast close is
+    named first: MP_FASTCLOSE on an ACK is answered with an RST, or stands on one.
 
     Not reported when. The server's RST is its only answer to data (`reset-unread`), its end had repeated something in
     vain (`gave-up`), or nobody had spoken for 30 s (`reset-idle`).
 
-    Source. RFC 9293 §3.10.5; POSIX SO_LINGER; RFC 1337.
+    Source. RFC 9293 §3.10.5; POSIX SO_LINGER; RFC 1337; RFC 8684 §3.5.
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.LINGER)
@@ -179,9 +181,11 @@ def reset_linger(e: Evidence) -> Iterator[FindingRows]:
     yield _half_closed(e, which[closed])
     which = which[~closed]
     silent, asked = ~causes.was_sent_to[which], causes.unanswered[which]
+    shared = ~silent & is_multipath(e)[causes.connection[which]]
     mute, early = silent & (causes.sent[which] == 1), causes.under_way[which] > 0
     text = "the {who:end} aborted with an RST instead of a FIN, {after:duration} after the last segment; "
     same = "all of the {peer:end} was acknowledged: SO_LINGER 0, or the last left unread, which looks the same"
+    paths = "both ends speak Multipath TCP, whose fast close ends all paths so: that, or SO_LINGER 0"
     coming = "{n:octets} of the {peer:end} had not come, and all that had was acknowledged: SO_LINGER 0, or that unread"
     answered = "it had answered the {peer:end}, so hardly left anything unread: most likely SO_LINGER 0"
     yield from _found_each(
@@ -192,9 +196,10 @@ def reset_linger(e: Evidence) -> Iterator[FindingRows]:
                 silent & ~mute,
                 text + "the {peer:end} had sent no data, so none were left unread: most likely SO_LINGER 0",
             ),
-            (~silent & early, text + coming),
-            (~silent & ~early & asked, text + same),
-            (~silent & ~early & ~asked, text + answered),
+            (shared, text + paths),
+            (~silent & ~shared & early, text + coming),
+            (~silent & ~shared & ~early & asked, text + same),
+            (~silent & ~shared & ~early & ~asked, text + answered),
         ),
         which,
         after=causes.silence_ns[which],

@@ -100,6 +100,14 @@ def test_what_had_not_come_was_not_left_unread() -> None:
     assert "100 octets of the server not yet acknowledged" in without_ack
 
 
+def test_the_fast_close_of_multipath_tcp_is_named_where_both_ends_speak_it() -> None:
+    """RFC 8684 §3.5. In frame 10 the client sends MP_FASTCLOSE, which the RST of the server answers."""
+    assert messages_in("tcpdump__mptcp-fclose.pcap", "reset-linger") == [
+        "the server aborted with an RST instead of a FIN, 0.131 ms after the last segment; both ends speak Multipath "
+        "TCP, whose fast close ends all paths so: that, or SO_LINGER 0"
+    ]
+
+
 def test_a_closed_window_shows_that_data_are_unread() -> None:
     """The end has answered the peer, and acknowledged all: nothing but its window tells that its program never read."""
     read = "open\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\nB > PA y+1 (9) ack x+5\nA > A x+5 ack y+10 win {}\n"
