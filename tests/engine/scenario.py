@@ -11,7 +11,7 @@
 A segment line is: time in seconds (else 1 ms after the line before), sender, `>`, control bits by first letter (`-` for
 none), number, octets in parentheses, then options in any order (of SACK each block as `x+1:x+5`, those of one option
 joined by commas); `*N` sends it N times. Numbers are sums of letters and
-integers modulo 2**32; x and y are the initial numbers of A and B, chosen by whoever runs the scenario. Each segment
+integers modulo 2**32; x and y are the initial numbers of A and B, chosen by the test. Each segment
 has an IP ID of its own; `id N` gives it this one: with the same one the network has doubled a segment. `ttl N` is 64
 unless it is given.
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.scenario import ISN_PAIRS, check
-from tests.engine.scenarios import REUSED_WITH_LAST_NUMBER, SCENARIOS
+from tests.engine.scenarios import SCENARIOS
+from tests.engine.scenarios.reused import REUSED_WITH_LAST_NUMBER
 
 
 @pytest.mark.parametrize("isns", ISN_PAIRS.values(), ids=ISN_PAIRS)
