@@ -11,7 +11,7 @@ from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, LadderParts, Marks, Numbers, Payload, SocketCall, ladder_parts
-from handshake_inspect.views.rungs import ladder_of
+from handshake_inspect.views.ladder_rows import ladder_of
 from handshake_inspect.views.words import Clock
 
 

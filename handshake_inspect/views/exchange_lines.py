@@ -21,7 +21,7 @@ from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_mark
 from handshake_inspect.views.ladder_cells import LadderOptions
 from handshake_inspect.views.ladder_layout import Layout, arrow, flow_together
 from handshake_inspect.views.segment_words import payload_words
-from handshake_inspect.views.words import time_of_day
+from handshake_inspect.views.words import frame_text, time_of_day
 
 #: What comes back from a port at which nobody is, in the words of `tcp.icmp`.
 PORT_UNREACHABLE = "port unreachable"
@@ -131,7 +131,7 @@ class _Drawing:
 
     def frame(self, row: Datagram | DatagramError) -> str:
         """Return the number of a frame, with its capture where that is another one."""
-        return str(row.frame) if isinstance(row.frame, int) else f"{printable(row.frame[0])}:{row.frame[1]}"
+        return frame_text(row.frame)
 
 
 def account(exchange: Exchange, events: Sequence[Datagram | DatagramError], width: int) -> Iterator[Text]:

@@ -25,6 +25,7 @@ from handshake_inspect.views.icmp_lines import details, label, short_label
 from handshake_inspect.views.ladder_calls import SocketCall
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions
 from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, flow_together, wrap
+from handshake_inspect.views.ladder_rows import ladder_of
 from handshake_inspect.views.ladder_states import LEGEND, state_text
 from handshake_inspect.views.rungs import (
     CallRung,
@@ -37,10 +38,9 @@ from handshake_inspect.views.rungs import (
     Rung,
     Standing,
     Written,
-    frame_text,
-    ladder_of,
 )
 from handshake_inspect.views.segment_words import Numbers
+from handshake_inspect.views.words import frame_text
 
 __all__ = [
     "LadderOptions",

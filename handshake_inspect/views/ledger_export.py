@@ -26,7 +26,7 @@ from handshake_inspect.views.contract import (
 )
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.export import json_list
-from handshake_inspect.views.ledger_rows import frame_text
+from handshake_inspect.views.words import frame_text
 
 CSV_COLUMNS = (
     "stream", "capture", "owner", "owner_ip", "owner_port", "peer_ip", "peer_port", "entered_ns", "entered_frame",

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from handshake_inspect.connections.connection import Frame
 from handshake_inspect.connections.ledger.ledger import Owed
 from handshake_inspect.quantities import seconds
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.table import Column, cell_width, cut_end, cut_path, narrow_path
+from handshake_inspect.views.words import frame_text
 
 #: `time_wait[].reuse.rules` in few words: 2 MSL were over, a newer timestamp, a higher initial number (RFC 6191 §2).
 RULES = {"expired": "expired", "timestamps": "TS", "initial-number": "ISN"}
@@ -46,11 +46,6 @@ def owed_columns(captures: int, zero_ns: int) -> list[Column]:
             style=lambda o: STYLES.get(o.wait.outcome, ""),
         ),
     ]
-
-
-def frame_text(frame: Frame) -> str:
-    """Spell a frame: `12`, or `other.pcap:12`."""
-    return str(frame) if isinstance(frame, int) else f"{printable(frame[0])}:{frame[1]}"
 
 
 def _ended(owed: Owed, when: Callable[[int], str]) -> str:

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
-from handshake_inspect.connections.connection import Handshake
+from handshake_inspect.connections.connection import Frame, Handshake
 from handshake_inspect.quantities import duration, listed
 from handshake_inspect.tcp.time_wait import PROFILES, SECOND_NS, Profile
+from handshake_inspect.views.escape import printable
 
 Clock = Literal["relative", "utc", "local"]
 
@@ -52,6 +53,11 @@ TEARDOWN_SENTENCES = {
 _COUNTABLE = re.compile(r"\b(header|fragment|frame|label|tag|packet)\b")
 HANDSHAKE_KINDS = tuple(HANDSHAKE_SENTENCES)
 TEARDOWN_KINDS = tuple(TEARDOWN_SENTENCES)
+
+
+def frame_text(frame: Frame) -> str:
+    """Return a frame as text: `12`, or `other.pcap:12` if it lies in another capture."""
+    return str(frame) if isinstance(frame, int) else f"{printable(frame[0])}:{frame[1]}"
 
 
 def assumption(profile: Profile) -> str:

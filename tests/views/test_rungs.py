@@ -8,7 +8,8 @@ import pytest
 
 from handshake_inspect.connections.connection import ENDS
 from handshake_inspect.inspector import inspect
-from handshake_inspect.views.rungs import CallRung, FoldRung, Rung, Spelling, Standing, ladder_of
+from handshake_inspect.views.ladder_rows import ladder_of
+from handshake_inspect.views.rungs import CallRung, FoldRung, Rung, Spelling, Standing
 from tests.views.sessions import PAYLOAD, calls, four_way, long_transfer
 
 PCAPS = Path(__file__).parents[2] / "pcaps"

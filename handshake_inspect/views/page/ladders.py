@@ -19,10 +19,11 @@ from handshake_inspect.processes import in_processes
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.address_names import names_of_ends
 from handshake_inspect.views.ladder_calls import SocketCall
+from handshake_inspect.views.ladder_rows import ladder_of
 from handshake_inspect.views.page.packing import Packed, Parted, merged, packed_parts, parted
 from handshake_inspect.views.pictures.html import fragment
 from handshake_inspect.views.pictures.markup import text
-from handshake_inspect.views.rungs import Spelling, ladder_of
+from handshake_inspect.views.rungs import Spelling
 from handshake_inspect.views.words import moment
 
 #: Ladders that are packed together: as many as are described faster together than alone.

@@ -36,7 +36,6 @@ from handshake_inspect.views.rungs import (
     Rung,
     Standing,
     Written,
-    frame_text,
     sender_of,
 )
 from handshake_inspect.views.segment_words import (
@@ -50,6 +49,7 @@ from handshake_inspect.views.segment_words import (
     sum_words,
     window_words,
 )
+from handshake_inspect.views.words import frame_text
 
 _UNKNOWN = StateAt(None, None)
 #: Where words begin that a terminal colours.

@@ -45,7 +45,6 @@ from handshake_inspect.views.rungs import (
     Rung,
     Standing,
     Written,
-    frame_text,
     sender_of,
 )
 from handshake_inspect.views.segment_words import (
@@ -56,6 +55,7 @@ from handshake_inspect.views.segment_words import (
     sum_words,
     window_words,
 )
+from handshake_inspect.views.words import frame_text
 
 #: Of a row: from its top to its arrow, and the least that it takes.
 ARROW, ROW = 27, 42

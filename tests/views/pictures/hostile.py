@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from handshake_inspect.connections.connection import Finding, Step
-from handshake_inspect.views.rungs import Ladder, Spelling, ladder_of
+from handshake_inspect.views.ladder_rows import ladder_of
+from handshake_inspect.views.rungs import Ladder, Spelling
 from tests.views.sessions import PAYLOAD, call, four_way, icmp_error, long_transfer, too_big, unreachable
 
 WORST = [

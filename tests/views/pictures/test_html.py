@@ -14,10 +14,11 @@ from hypothesis import given
 from handshake_inspect.connections.connection import ENDS
 from handshake_inspect.inspector import inspect
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.ladder_rows import ladder_of
 from handshake_inspect.views.pictures.html import fragment, page, style_sheet
 from handshake_inspect.views.pictures.markup import CLASSES
 from handshake_inspect.views.pictures.words import pattern_of, role_of
-from handshake_inspect.views.rungs import Rung, Spelling, Standing, ladder_of
+from handshake_inspect.views.rungs import Rung, Spelling, Standing
 from handshake_inspect.views.segment_words import Numbers
 from tests.views.pictures.hostile import TEXTS, WORST, hostile_ladder, ladders
 

@@ -14,8 +14,9 @@ from hypothesis import given
 
 from handshake_inspect.inspector import inspect
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.ladder_rows import ladder_of
 from handshake_inspect.views.pictures.mermaid import diagram
-from handshake_inspect.views.rungs import Rung, Standing, ladder_of
+from handshake_inspect.views.rungs import Rung, Standing
 from tests.views.pictures.hostile import TEXTS, WORST, hostile_ladder, ladders
 
 PCAPS = Path(__file__).parents[3] / "pcaps"

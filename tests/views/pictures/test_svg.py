@@ -14,10 +14,11 @@ from rich.cells import cell_len
 
 from handshake_inspect.inspector import inspect
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.ladder_rows import ladder_of
 from handshake_inspect.views.pictures.html import page
 from handshake_inspect.views.pictures.measured import flowed, wrapped
 from handshake_inspect.views.pictures.svg import picture
-from handshake_inspect.views.rungs import Rung, Spelling, Standing, ladder_of
+from handshake_inspect.views.rungs import Rung, Spelling, Standing
 from tests.views.pictures.hostile import TEXTS, WORST, hostile_ladder, ladders
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
