@@ -123,6 +123,16 @@ SCREEN = [
     "lines", "captions", "asking", "rates", "topics", "telling", "app", "picture",
 ]  # fmt: skip
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
+VIEWS = [
+    "escape", "words", "verdict_lines", "styled", "palette", "table", "address_names", "remarks", "segment_words",
+    "ladder_layout", "finding_lines", "folding", "icmp_lines", "ladder_calls", "ladder_order", "ladder_states",
+    "time_wait_lines", "account", "rungs", "ladder_rows", "ladder_cells", "ladder", "segment_line", "datagram_line",
+    "exchange_lines", "unix_lines", "contract", "fields", "json_forms", "json_lists", "json_lines", "export",
+    "zeek_log", "parquet", "finding_export", "ledger_rows", "ledger_export", "ledger_summary", "compact_rows",
+    "golden", "compared_lines", "compared_ladders", "compared_export", "joined_folding", "joined_layout",
+    "joined_account", "joined_summary", "joined_table", "joined_remarks", "joined_ladder", "joined_export",
+    "pictures", "page",
+]  # fmt: skip
 PICTURES = ["markup", "words", "measured", "svg_layout", "svg_styles", "svg", "mermaid", "html"]
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 PAGE = ["embedded", "captured", "glance", "columns", "packing", "ladders", "charts", "parts", "document"]
@@ -165,6 +175,7 @@ ORDERED = {
     "screen": SCREEN,
     "spread": SPREAD,
     "testing": TESTING,
+    "views": VIEWS,
     "views/pictures": PICTURES,
     "views/page": PAGE,
     "views/page/charts": CHARTS,
