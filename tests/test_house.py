@@ -93,6 +93,13 @@ FINDINGS = [
     "catalogue",
     "other_tools",
 ]  # fmt: skip
+LAB = [
+    "calls", "world", "echo", "programs", "segments", "altering", "hosts", "links", "rules", "relay", "wire",
+    "router", "kernel", "bench", "checkpoint", "scenarios", "ground", "performing", "vantage", "plain", "session",
+    "expected", "page", "replay", "record", "trials", "telling", "time_wait", "whose", "by_hand", "strace",
+    "processes", "command",
+]  # fmt: skip
+COMMAND = ["refusals", "signals", "running", "run"]
 KERNEL = [
     "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",
     "association", "uncaptured", "agreement",
@@ -168,6 +175,8 @@ ORDERED = {
     "findings": FINDINGS,
     "indexed": INDEXED,
     "joined": JOINED,
+    "lab": LAB,
+    "lab/command": COMMAND,
     "lab/kernel": KERNEL,
     "lab/strace": STRACE,
     "lab/time_wait": TIME_WAIT,

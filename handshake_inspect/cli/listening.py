@@ -26,7 +26,9 @@ from handshake_inspect.cli.printed import PrintedTail
 from handshake_inspect.cli.tracing import print_traced
 from handshake_inspect.cli.watch import Watch, WatchRequest, blocks_of
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.lab.command import CommandEnd, CommandError, Running, Streams, run_command
+from handshake_inspect.lab.command.refusals import CommandError
+from handshake_inspect.lab.command.run import run_command
+from handshake_inspect.lab.command.running import CommandEnd, Running, Streams
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.words import octets
 

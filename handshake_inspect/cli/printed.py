@@ -9,7 +9,7 @@ import os
 import subprocess
 import threading
 
-from handshake_inspect.lab.command import Streams
+from handshake_inspect.lab.command.running import Streams
 
 #: Octets that are kept.
 KEPT_OCTETS = 1 << 20

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import pytest
 
-from handshake_inspect.lab.command import refuse_untraceable
+from handshake_inspect.lab.command.refusals import refuse_untraceable
 from handshake_inspect.lab.kernel.tracepoint import TraceError, mount_privately
 from handshake_inspect.lab.world import LabError, WorldError, in_child, in_private_world
 

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.inspector import Inspector
-from handshake_inspect.lab.command import CommandError, CommandNotFoundError, Running, run_command
+from handshake_inspect.lab.command.refusals import CommandError, CommandNotFoundError
+from handshake_inspect.lab.command.run import run_command
+from handshake_inspect.lab.command.running import Running
 from handshake_inspect.lab.processes import descendants, name_of, state_of
 from handshake_inspect.lab.world import LabError
 from tests.lab.privileges import NOBODY, as_ordinary_user, children, needs_private_world, needs_root, needs_strace

@@ -11,7 +11,8 @@ from handshake_inspect.cli.tracing import print_traced
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.lab.calls import SocketCall
-from handshake_inspect.lab.command import Running, run_command
+from handshake_inspect.lab.command.run import run_command
+from handshake_inspect.lab.command.running import Running
 from handshake_inspect.lab.strace.beside import Attribution, attribute
 from handshake_inspect.views.ladder import LadderOptions
 from tests.lab.privileges import as_ordinary_user, needs_private_world, needs_strace

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 
-from handshake_inspect.lab.command import CommandError, Running, run_command
+from handshake_inspect.lab.command.refusals import CommandError
+from handshake_inspect.lab.command.run import run_command
+from handshake_inspect.lab.command.running import Running
 
 
 def watch(running: Running) -> int:

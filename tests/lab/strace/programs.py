@@ -13,7 +13,8 @@ from pathlib import Path
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspector import inspect
-from handshake_inspect.lab.command import Running, run_command
+from handshake_inspect.lab.command.run import run_command
+from handshake_inspect.lab.command.running import Running
 from handshake_inspect.lab.strace.beside import Attribution, attribute
 from handshake_inspect.lab.strace.log import read_log
 from handshake_inspect.lab.vantage import raw_frames
