@@ -99,6 +99,7 @@ LAB = [
     "expected", "page", "replay", "record", "trials", "telling", "time_wait", "whose", "by_hand", "strace",
     "processes", "command",
 ]  # fmt: skip
+BY_HAND = ["meanings", "echo_plans", "closing", "echo_server", "echo_client", "chat", "chat_server", "chat_client"]
 COMMAND = ["refusals", "signals", "running", "run"]
 KERNEL = [
     "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",
@@ -147,6 +148,14 @@ CHARTS = [
     "drawn", "scales", "over_time", "half_open", "time_wait", "openings", "lanes", "packed", "timeline",
     "sections",
 ]  # fmt: skip
+CLI = [
+    "groups", "amounts", "options", "closed_pipe", "output", "progress", "naming", "choose", "wanted", "listing",
+    "outflow", "ledger", "finding_listing", "captures", "indexing", "spreading", "read", "findings", "drawing",
+    "ladders", "tracing", "dissection", "lesson", "show", "diff", "join", "explain", "shown_by", "report", "screens",
+    "browse", "checking", "recording", "reporting", "check", "live_lines", "watch", "printed", "listening", "sniff",
+    "verifying", "wait_report", "waiting", "performing", "demo", "lab", "echo_screen", "echo_chat", "echo",
+    "timewait_bind", "timewait_census", "timewait_watch", "timewait",
+]  # fmt: skip
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {
     "capture": CAPTURE,
@@ -167,6 +176,7 @@ ORDERED = {
     "connections/splitting": SPLITTING,
     "connections/steps": STEPS,
     "connections/zeek": ZEEK,
+    "cli": CLI,
     "compared": COMPARED,
     "conditions": CONDITIONS,
     "expect": EXPECT,
@@ -176,6 +186,7 @@ ORDERED = {
     "indexed": INDEXED,
     "joined": JOINED,
     "lab": LAB,
+    "lab/by_hand": BY_HAND,
     "lab/command": COMMAND,
     "lab/kernel": KERNEL,
     "lab/strace": STRACE,

@@ -3,6 +3,32 @@
 Commands are imported when they are called, so that `--help` needs neither numpy nor Scapy nor rich. A command returns
 its exit code: 0, or 1 where a check failed, or 2 where something named could not be used. Click's own errors and
 Ctrl-C would exit with 1: here they give 2 and 130. Every error is one line on standard error.
+
+Each command is a module, named in `COMMANDS`. All modules, in an order in which each imports only from those before it:
+
+- `groups`, `amounts`, `options`: groups of commands, sizes and times as arguments, options that several commands share.
+- `closed_pipe`, `output`, `progress`: standard output and error.
+- `naming`: names on the command line -> files.
+- `choose`, `wanted`: which connections, which findings.
+- `listing`, `outflow`, `ledger`, `finding_listing`: connections, TIME-WAITs and findings in every format.
+- `captures`, `indexing`, `spreading`: files -> an inspection: here, from an index, or on a cluster.
+- `read`, `findings`: these commands.
+- `drawing`, `ladders`, `tracing`, `dissection`, `lesson`: ladders, socket calls beside them, one frame, a lesson.
+- `show`, `diff`, `join`, `explain`: these commands.
+- `shown_by`: the command line that shows the same connection again.
+- `report`: this command.
+- `screens`: whether a command has the whole terminal.
+- `browse`: this command.
+- `checking`, `recording`, `reporting`: expectations checked, written, and told about.
+- `check`: this command.
+- `live_lines`, `watch`, `printed`, `listening`: a live capture, block by block.
+- `sniff`: this command.
+- `verifying`, `wait_report`, `waiting`, `performing`: sessions of the lab, and the wait for their TIME-WAIT.
+- `demo`, `lab`: these commands.
+- `echo_screen`, `echo_chat`: what the programs by hand say.
+- `echo`: this command.
+- `timewait_bind`, `timewait_census`, `timewait_watch`: the TIME-WAIT entries of this host.
+- `timewait`: this command.
 """
 
 from __future__ import annotations
