@@ -65,7 +65,8 @@ CAPTURE = [
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng", "foreign"]
 PCAPNG = ["blocks", "options", "interfaces", "packets", "notes", "reader"]
 HEADERS = [
-    "layers", "ip", "ordinary", "link", "serial", "link_types", "wlan", "tunnels", "options", "icmp", "transports",
+    "layers", "ip", "ordinary", "link", "serial", "link_types", "wlan", "gre", "l2tp", "udp_tunnels",
+    "ip_tunnels", "options", "icmp", "transports",
 ]  # fmt: skip
 WRITING = ["output", "pcap", "pcapng", "rotation"]
 LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "privileges"]

@@ -21,7 +21,7 @@ import numpy as np
 from handshake_inspect.arrays import Mask
 from handshake_inspect.capture.block_builder import BlockBuilder
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
-from handshake_inspect.capture.headers import ip, link, link_types, serial, transports, tunnels, wlan
+from handshake_inspect.capture.headers import ip, ip_tunnels, link, link_types, serial, transports, wlan
 from handshake_inspect.capture.headers.ip import Packets
 from handshake_inspect.capture.headers.layers import (
     CompressedRows,
@@ -50,7 +50,7 @@ SLICE_ROWS = 1 << 15
 MOST_HEADERS = 64
 MOST_ROUNDS = MOST_HEADERS + 2
 #: Who reads which header.
-READERS = {**link.READERS, **serial.READERS, **link_types.READERS, **wlan.READERS, **ip.READERS, **tunnels.READERS}
+READERS = {**link.READERS, **serial.READERS, **link_types.READERS, **wlan.READERS, **ip.READERS, **ip_tunnels.READERS}
 
 #: Inflated packets of so many octets are read together.
 MOST_INFLATED_OCTETS = 1 << 23

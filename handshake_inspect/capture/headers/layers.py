@@ -128,6 +128,8 @@ class Layer:
 L = TypeVar("L", bound=Layer)
 #: Reads one kind of header of some frames, and says what follows.
 Reader = Callable[["Slice", Layer], Iterator[Layer]]
+#: Which rows of a layer of UDP payloads are tunnels, and what follows in those.
+Entered = tuple[Mask, list[Layer]]
 
 
 def of(value: PerRow, chosen: Mask | Rows) -> PerRow:

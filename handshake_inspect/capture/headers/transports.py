@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.capture.headers import tunnels
+from handshake_inspect.capture.headers import udp_tunnels
 from handshake_inspect.capture.headers.icmp import carried, read_errors
 from handshake_inspect.capture.headers.ip import Packets
 from handshake_inspect.capture.headers.layers import Header, Layer, Matrix, Slice, field_of, of
@@ -103,7 +103,7 @@ def udp(part: Slice, packets: Packets) -> Iterator[FoundRows | Layer]:
     length = field_of(header, ">u2", at + 4).astype(np.int64)
     length = np.where((length >= 8) & (length <= packets.payload), length, packets.payload)
     payload = packets.next(Header.UDP, 8, end=packets.at + length)
-    entered, inside = tunnels.in_udp(part, payload, field_of(header, ">u2", at), field_of(header, ">u2", at + 2))
+    entered, inside = udp_tunnels.in_udp(part, payload, field_of(header, ">u2", at), field_of(header, ">u2", at + 2))
     yield from inside
     if entered.any():
         packets, length = packets.take(~entered), length[~entered]

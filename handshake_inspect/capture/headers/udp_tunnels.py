@@ -1,39 +1,22 @@
-"""Tunnels in columns: what IP and UDP carry that carries packets itself.
+"""Tunnels in UDP in columns.
 
-In and out: `Layer`s. GRE (RFC 2784, 2890; PPTP's: RFC 2637 §4.1; NVGRE: RFC 7637 §3.2) with ERSPAN (draft-foschiano-
-erspan-03), VXLAN (RFC 7348 §5), Geneve (RFC 8926 §3), GTP-U (3GPP TS 29.281 §5), Teredo (RFC 4380 §5.1), L2TP (RFC
-2661 §3, RFC 3931 §4.1), EtherIP (RFC 3378), AYIYA (draft-massar-v6ops-ayiya), MPLS and GRE in UDP (RFC 7510, 8086),
-LISP (RFC 9300 §5), MikroTik's EoIP, TZSP. A UDP datagram is known by its port; where its header is not what it should
-be, it stays a datagram.
+In and out: `Layer`s. A tunnel is recognised by its port, Teredo also by its addresses; where the header is not what it
+should be, the datagram stays a datagram. VXLAN (RFC 7348 §5), Geneve (RFC 8926 §3), GTP-U (3GPP TS 29.281 §5), Teredo
+(RFC 4380 §5.1), L2TP, AYIYA (draft-massar-v6ops-ayiya), MPLS and GRE in UDP (RFC 7510, 8086), LISP (RFC 9300 §5), TZSP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.capture.headers.layers import Header, Layer, PerRow, Reader, Slice
-from handshake_inspect.capture.headers.link import (
-    ETHERTYPES,
-    NSH_PROTOCOLS,
-    SMALLEST_ETHERTYPE,
-    ethertype_name,
-    looks_like_ethernet,
-    looks_like_ip,
-)
-from handshake_inspect.sets import set_of
+from handshake_inspect.capture.headers.gre import ROUTING, VERSION, gre_octets
+from handshake_inspect.capture.headers.l2tp import l2tp
+from handshake_inspect.capture.headers.layers import Entered, Header, Layer, PerRow, Slice
+from handshake_inspect.capture.headers.link import ETHERTYPES, NSH_PROTOCOLS, SMALLEST_ETHERTYPE, ethertype_name
 
-#: Bits of GRE's first two octets, and of the version in them.
-CHECKSUM, ROUTING, KEY, SEQUENCE, ACKNOWLEDGMENT, VERSION = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080, 7
-#: What may follow GRE besides what may follow Ethernet. Aruba's access points send 802.11 under a number per queue.
-GRE_PROTOCOLS = {
-    **ETHERTYPES, 0x88BE: Header.ERSPAN, 0x22EB: Header.ERSPAN, 0x883E: Header.WCCP, 0x6400: Header.ETHERNET,
-    0x6559: Header.FRAME_RELAY,
-    **dict.fromkeys(range(0x8200, 0x8380, 0x10), Header.WLAN),
-}  # fmt: skip
-BRIDGED, ERSPAN, PPP, EOIP = 0x6558, 0x88BE, 0x880B, 0x6400
 #: VXLAN's generic protocol extension: what its next protocol field says.
 VXLAN_GPE_PROTOCOLS = NSH_PROTOCOLS
 #: 2001:0::/32.
@@ -47,122 +30,6 @@ TZSP_FRAMES = {
     1: Header.ETHERNET, 4: Header.PPP, 7: Header.IP, 18: Header.WLAN, 119: Header.PRISM, 127: Header.AVS,
 }  # fmt: skip
 MOST_TAGS = 64
-
-
-# --- carried by IP --------------------------------------------------------------------------------------------------
-
-
-def gre(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Flags and version, protocol; then checksum, key and sequence number, of four octets each if its flag is set."""
-    layer = part.enough(layer, 4, "truncated GRE header")
-    if not len(layer.rows):
-        return
-    flags = part.word(layer.rows, layer.at)
-    protocol, enhanced = part.word(layer.rows, layer.at + 2), flags & VERSION == 1
-    known = np.where(enhanced, np.isin(protocol, (PPP, EOIP)) & (flags & (CHECKSUM | KEY) == KEY), flags & VERSION == 0)
-    good = part.expect(known & (flags & ROUTING == 0), "GRE")
-    layer, flags, protocol, enhanced = layer.take(good), flags[good], protocol[good], enhanced[good]
-    octets = _gre_octets(flags)
-    octets += 4 * (enhanced & (flags & ACKNOWLEDGMENT != 0))
-    good = part.expect(part.there(layer) >= octets, "truncated GRE header")
-    layer, flags, octets, protocol, enhanced = (
-        layer.take(good), flags[good], octets[good], protocol[good], enhanced[good],
-    )  # fmt: skip
-    bridge = (protocol == BRIDGED) & (flags & (CHECKSUM | KEY | SEQUENCE) == KEY) & ~enhanced
-    mikrotik = enhanced & (protocol == EOIP)
-    conditions = [mikrotik, enhanced, bridge, flags & KEY != 0]
-    kinds = np.select(conditions, [MIKROTIK, PPTP, NVGRE, KEYED_GRE], PLAIN_GRE)
-    for kind in set_of(kinds).tolist():
-        mask = kinds == kind
-        some, numbers, skip = _named_gre(part, layer.take(mask), kind, flags[mask]), protocol[mask], octets[mask]
-        bare_mirror = (numbers == ERSPAN) & (flags[mask] & SEQUENCE == 0)  # type I has no header of its own
-        if bare_mirror.any():
-            yield part.around(some.take(bare_mirror), lambda _: "erspan", key=True).next(
-                Header.ETHERNET, skip[bare_mirror]
-            )
-        some, numbers, skip = some.take(~bare_mirror), numbers[~bare_mirror], skip[~bare_mirror]
-        yield from part.following(some, numbers, skip, GRE_PROTOCOLS, ethertype_name)
-
-
-def _gre_octets(flags: Rows) -> Rows:
-    """Return the octets of GRE headers of version 0 with these flags."""
-    octets = np.full(len(flags), 4)
-    for bit in (CHECKSUM, KEY, SEQUENCE):
-        octets += 4 * (flags & bit != 0)
-    return octets
-
-
-PLAIN_GRE, KEYED_GRE, NVGRE, PPTP, MIKROTIK = range(5)
-
-
-def _named_gre(part: Slice, layer: Layer, kind: int, flags: Rows) -> Layer:
-    """Put the word for its kind of GRE around the packets. A key may differ by direction, a virtual subnet does not."""
-    if kind == PLAIN_GRE:
-        return part.around(layer, lambda _: "gre", key=True)
-    number = part.long(layer.rows, layer.at + 4 + np.where(flags & CHECKSUM != 0, 4, 0))
-    if kind == NVGRE:
-        return part.around(layer, lambda each: f"nvgre:{each}", number >> 8, key=True)
-    if kind == MIKROTIK:  # the payload's length, and the tunnel in little-endian order
-        number = part.little(layer.rows, layer.at + 6, 2)
-        return part.around(layer, lambda each: f"eoip:{each}", number, key=True)
-    if kind == PPTP:
-        return part.around(layer, lambda each: f"pptp:{each}", number & 0xFFFF, key="pptp")
-    return part.around(layer, lambda each: f"gre:{each}", number, key="gre")
-
-
-def erspan(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Version and VLAN, session in 10 bits; 8 octets in all. Of version 2 12, and 8 more if the last bit says so."""
-    layer = part.enough(layer, 8, "truncated ERSPAN header")
-    third = part.octet(layer.rows, layer.at) >> 4 == 2
-    good = part.expect(~third | (part.there(layer) >= 12), "truncated ERSPAN header")
-    layer, third = layer.take(good), third[good]
-    more = part.octet(layer.rows, layer.at + np.where(third, 11, 0)) & 1
-    session = part.word(layer.rows, layer.at + 2) & 0x3FF
-    layer = part.around(layer, lambda each: f"erspan:{each}", session, key="erspan")
-    yield layer.next(Header.ETHERNET, np.where(third, 12 + 8 * more, 8))
-
-
-def wccp(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """The Web Cache Communication Protocol puts a redirect header before the packet, from its second version on."""
-    layer = part.enough(layer, 5, "truncated WCCP header")
-    if len(layer.rows):
-        bare = part.octet(layer.rows, layer.at) >> 4 == 4
-        yield part.around(layer, lambda _: "wccp").next(Header.IPV4, np.where(bare, 0, 4))
-
-
-def etherip(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Version 3 in four bits, twelve bits reserved, then an Ethernet frame."""
-    layer = part.enough(layer, 2, "truncated EtherIP header")
-    layer = layer.take(part.expect(part.word(layer.rows, layer.at) == 0x3000, "EtherIP"))
-    yield part.around(layer, lambda _: "etherip", key=True).next(Header.ETHERNET, 2)
-
-
-def l2tp_ip(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """L2TPv3 over IP: a session identifier; 0 is control."""
-    layer = part.enough(layer, 4, "truncated L2TP header")
-    session = part.long(layer.rows, layer.at)
-    entered, layers = _l2tp_session(part, layer, session, 4, session != 0)
-    part.expect(entered, "L2TP")
-    yield from layers
-
-
-def tzsp_frame(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """TZSP as a link type of its own."""
-    entered, layers = tzsp(part, layer)
-    part.expect(entered, "TZSP")
-    yield from layers
-
-
-READERS: dict[Header, Reader] = {
-    Header.GRE: gre, Header.ERSPAN: erspan, Header.WCCP: wccp, Header.ETHERIP: etherip, Header.L2TP_IP: l2tp_ip,
-    Header.TZSP: tzsp_frame,
-}  # fmt: skip
-
-
-# --- carried by UDP -------------------------------------------------------------------------------------------------
-
-#: Which rows of a layer of UDP payloads are tunnels, and what follows in those.
-Entered = tuple[Mask, list[Layer]]
 
 
 def vxlan(part: Slice, layer: Layer) -> Entered:
@@ -268,56 +135,6 @@ def teredo_by_address(part: Slice, layer: Layer) -> Entered:
     return good, [inner.next(Header.IPV6, 0)]
 
 
-def l2tp(part: Slice, layer: Layer) -> Entered:
-    """Version 2: flags, perhaps a length, tunnel and session; version 3: flags, reserved, session. T says control."""
-    there = part.there(layer)
-    flags = part.word(layer.rows, np.where(there >= 6, layer.at, 0))
-    data = flags & 0x8000 == 0
-    v2, v3 = data & (flags & 0xF == 2) & (there >= 6), data & (flags & 0xF == 3) & (there >= 8)
-    session = part.long(layer.rows, np.where(v3, layer.at + 4, 0))
-    entered, layers = _l2tp_session(part, layer, session, 8, v3 & (session != 0))
-    good, more = _l2tp_2(part, layer, flags, v2)
-    return entered | good, [*layers, *more]
-
-
-def _l2tp_2(part: Slice, layer: Layer, flags: Rows, chosen: Mask) -> Entered:
-    """RFC 2661 §3.1: length, tunnel, session, sequence numbers and offset, of which only the identifiers must be."""
-    place = 2 + np.where(flags & 0x4000 != 0, 2, 0)
-    octets = place + 4 + np.where(flags & 0x0800 != 0, 4, 0)
-    there = part.there(layer)
-    has_offset = flags & 0x0200 != 0
-    good = chosen & (there >= octets + np.where(has_offset, 2, 0))
-    pad = part.word(layer.rows, layer.at + np.where(good & has_offset, octets, 0))
-    octets = octets + np.where(has_offset, 2 + pad, 0)
-    good &= there > octets
-    inner = layer.take(good)
-    identifiers = part.long(inner.rows, inner.at + place[good])
-    inner = part.around(inner, lambda each: f"l2tp:{each >> 16}.{each & 0xFFFF}", identifiers, key="l2tp")
-    return good, [inner.next(Header.PPP, octets[good])]
-
-
-def _l2tp_session(part: Slice, layer: Layer, session: Rows, skip: int, chosen: Mask) -> Entered:
-    """RFC 3931 §4.1: a cookie of 0, 4 or 8 octets and a sublayer of 0 or 4, as agreed on before: what fits is taken."""
-    open_rows, layers = chosen.copy(), []
-    for more in (0, 4, 8, 12):
-        inner = layer.next(Header.ETHERNET, skip + more)
-        for fits, header in ((looks_like_ethernet, Header.ETHERNET), (looks_like_ip, Header.IP), (_is_ppp, Header.PPP)):
-            mask = open_rows & fits(part, inner)
-            if mask.any():
-                some = part.around(inner.take(mask), lambda each: f"l2tp:{each}", session[mask], key="l2tp")
-                layers.append(some.next(header, 0))
-                open_rows &= ~mask
-    return chosen & ~open_rows, layers
-
-
-def _is_ppp(part: Slice, layer: Layer) -> Mask:
-    enough = part.there(layer) >= 4
-    at = np.where(enough, layer.at, 0)
-    protocol = part.word(layer.rows, at + 2)
-    is_ppp: Mask = enough & (part.word(layer.rows, at) == 0xFF03) & ((protocol == 0x0021) | (protocol == 0x0057))
-    return is_ppp
-
-
 def ayiya(part: Slice, layer: Layer) -> Entered:
     """Lengths of identity and signature in the first octets, next header in the fourth, time; identity; signature."""
     there = part.there(layer)
@@ -341,7 +158,7 @@ def gre_in_udp(part: Slice, layer: Layer) -> Entered:
     good = _has(part, layer, 4, lambda at: part.word(layer.rows, at) & (ROUTING | VERSION) == 0)
     at = np.where(good, layer.at, 0)
     good &= part.word(layer.rows, at + 2) >= SMALLEST_ETHERTYPE
-    good &= part.there(layer) >= _gre_octets(part.word(layer.rows, at))
+    good &= part.there(layer) >= gre_octets(part.word(layer.rows, at))
     return good, [layer.take(good).next(Header.GRE, 0)]
 
 
