@@ -129,7 +129,8 @@ JOINED = [
 ]  # fmt: skip
 SCREEN = [
     "desk", "sight", "recent", "live", "files", "arranging", "colours", "terminal", "columns", "listing", "reading",
-    "lines", "captions", "asking", "rates", "topics", "telling", "app", "picture",
+    "lines", "captions", "asking", "rates", "topics", "telling", "list_and_text", "app",
+    "picture",
 ]  # fmt: skip
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
 VIEWS = [

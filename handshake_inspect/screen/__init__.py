@@ -25,6 +25,7 @@ Data flows down this list:
 - `rates`: how much comes in a second.
 - `topics`: help, and what `explain` says of findings, as text.
 - `telling`: what is read of the connection that is chosen.
-- `app`: all of it together.
+- `list_and_text`: the screen without its keys.
+- `app`: the screen: what its keys do.
 - `picture`: a picture of the screen, for documents.
 """

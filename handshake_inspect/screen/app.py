@@ -1,7 +1,6 @@
-"""The screen: a list of connections, and what is to be read of the one that is chosen.
+"""The screen of `sniff` and `browse`: what its keys do, and what is typed.
 
-In: a `Source`. Out: what the person at the terminal asks for. The screen looks at the latest `ListSnapshot` some times
-a second, has it arranged by a thread of its own, and asks for ladders at the source's desk: it never waits.
+In: a `Source`. Out: what the person at the terminal asks for: files that are saved, text that is copied.
 """
 
 from __future__ import annotations
@@ -14,60 +13,29 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from textual import events, on, work
-from textual.app import App, ComposeResult
+from textual import on, work
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.timer import Timer
 
 from handshake_inspect.conditions.parser import WhereError
-from handshake_inspect.screen.arranging import ORDERS, Order, OutdatedError, Query, arranged, places, understood
+from handshake_inspect.screen.arranging import ORDERS, Order, Query, places, understood
 from handshake_inspect.screen.asking import Prompt
-from handshake_inspect.screen.captions import commands, heading, hints, losses
 from handshake_inspect.screen.colours import Colours
-from handshake_inspect.screen.columns import Piece, columns_for
-from handshake_inspect.screen.lines import Line
+from handshake_inspect.screen.columns import columns_for
+from handshake_inspect.screen.list_and_text import ListAndText
 from handshake_inspect.screen.listing import Listing
-from handshake_inspect.screen.rates import Rates
-from handshake_inspect.screen.reading import TextPane
-from handshake_inspect.screen.sight import FAILURES, ListSnapshot, Source, Streams, in_one_line
-from handshake_inspect.screen.telling import ShownText
-from handshake_inspect.views.escape import printable
+from handshake_inspect.screen.sight import FAILURES, Source, in_one_line
 
-#: How often the screen looks for something new, and how often what the clock changes is drawn again.
-LOOK_S, DRAW_S = 0.1, 0.25
-#: How long something that was said stands in the last line.
-SAID_S = 6.0
-#: Nothing was said: a text, its role, and until when it stands.
-UNSAID = ("", "", 0.0)
-#: A filter that is typed holds when no key has come for so long.
+#: A filter that is being typed is applied when no key has come for so long.
 PAUSE_S = 0.2
-#: The room of a list that is short.
-SHORTEST = 3
-#: A terminal of so many columns has list and text side by side.
-SIDE_BY_SIDE = 170
 
 
-class ConnectionsApp(App[None]):
+class ConnectionsApp(ListAndText):
     """The screen."""
 
-    CSS = """
-    Screen { layout: vertical; background: $background; color: $foreground; }
-    #head, #foot { height: 1; }
-    #body { height: 1fr; layout: vertical; }
-    #body.beside { layout: horizontal; }
-    #list { height: 2fr; min-height: 4; }
-    #text { height: 3fr; }
-    .beside #list { width: 4fr; height: 1fr; }
-    .beside #text { width: 5fr; height: 1fr; margin-left: 1; }
-    .alone #list { display: none; }
-    ScrollView { scrollbar-size: 1 1; overflow-x: hidden; overflow-y: scroll; background: $background; }
-    #text { overflow-x: auto; }
-    """
-    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help"),
-        # With priority: keys that come at once behind them are typed, and no commands.
+        # With priority, so that the keys that follow at once are typed, and not taken for commands.
         Binding("slash", "ask('filter')", "filter", priority=True),
         Binding("f", "ask('find')", "find", priority=True),
         Binding("w", "ask('save')", "write", priority=True),
@@ -92,153 +60,21 @@ class ConnectionsApp(App[None]):
     ]
 
     def __init__(self, source: Source, colours: Colours, **more: Any) -> None:
-        self.colours = colours
-        super().__init__(ansi_color=not colours.has_colour, **more)
-        self.source = source
-        #: What is shown, and of it what is listed.
-        self.sight: ListSnapshot = source.sight
-        self.query_ = Query()
-        self.order = Order()
-        self.paused_ns: int | None = None
-        #: What was listed before a filter was typed, and the pause after its last key.
+        super().__init__(source, colours, **more)
+        #: What was listed before a filter was typed.
         self._unfiltered = Query()
+        #: Runs since the last key of a filter.
         self._pause: Timer | None = None
         self._sought = Query()
-        self._said = UNSAID
-        self._arranging = False
-        self._rates = Rates()
-        for is_dark in (True, False):
-            self.register_theme(Colours(is_dark).theme())
-        self._wear(colours)
-        worn = self.worn
-        self.head, self.foot, self.asking = Line(worn, id="head"), Line(worn, id="foot"), Prompt(worn)
-        self.list, self.text = Listing(worn, self.now_ns, id="list"), TextPane(worn, id="text")
-        self.telling = ShownText(source, self.list, self.text, worn)
-
-    def worn(self) -> Colours:
-        """Return the colours that are worn now."""
-        return self.colours
-
-    def compose(self) -> ComposeResult:
-        """Make the widgets."""
-        yield self.head
-        with Container(id="body"):
-            yield self.list
-            yield self.text
-        yield self.asking
-        yield self.foot
-
-    def on_mount(self) -> None:
-        """Begin."""
-        self.list.follows_last = self.list.follows = self.source.is_live
-        self.list.focus()
-        self._list(self.sight, self.sight.streams)
-        self.set_interval(LOOK_S, self._look)
-        self.set_interval(DRAW_S, self._draw)
-        self._draw()
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Place list and text, and draw the ladder for its new width."""
-        self._place(event.size.width)
-        self.call_after_refresh(self._draw)
-        self.call_after_refresh(self._tell)
-
-    def now_ns(self) -> int:
-        """Return the moment that is shown."""
-        return self.paused_ns or self.sight.at_ns or time.time_ns()
-
-    # What is new, and what the clock changes.
-
-    def _look(self) -> None:
-        """Take what is new from the source."""
-        if self.source.is_over:
-            self.exit()
-        elif self.paused_ns is None and self.source.sight is not self.sight:
-            self._again()
-        elif self.paused_ns is None:
-            self._tell()
-
-    def _draw(self) -> None:
-        """Draw what the clock changes."""
-        if self.source.is_live and self.paused_ns is None:
-            self.list.refresh_changed()
-        paused: list[Piece] = [("PAUSED", "warn")] if self.paused_ns is not None else []
-        self.head.show(heading(self.source, self.sight, len(self.list.streams), self.query_.text), paused)
-        self.foot.show(*self._footing())
-
-    def _again(self) -> None:
-        """Have arranged what is to be seen now, unless that is being done: then it is seen to afterwards."""
-        if not self._arranging:
-            self._arranging = True
-            self._arrange(self.sight if self.paused_ns is not None else self.source.sight)
-
-    def _tell(self) -> None:
-        self.telling.tell()
-
-    @work(group="arrange")
-    async def _arrange(self, sight: ListSnapshot) -> None:
-        """Have a sight arranged, and list it; again where something else was asked for meanwhile."""
-        try:
-            wanted = None
-            while wanted != (wanted := (self.query_, self.order)):
-                is_wanted = partial(self._is_wanted, *wanted)
-                with suppress(OutdatedError):
-                    self._list(sight, await asyncio.to_thread(arranged, sight, *wanted, is_wanted))
-        finally:
-            self._arranging = False
-        self._draw()
-
-    def _is_wanted(self, query: Query, order: Order) -> bool:
-        return (query, order) == (self.query_, self.order)
-
-    def _list(self, sight: ListSnapshot, streams: Streams) -> None:
-        self.sight = sight
-        if sight.traffic is not None:
-            self._rates.note(sight.traffic)
-        self.list.show(sight, streams, self.order, is_live=self.source.is_live)
-        self._place(self.size.width)
-        self._tell()
-
-    @on(Listing.Chosen)
-    def _chosen(self) -> None:
-        self.telling.forget()
-        self._tell()
-
-    @on(Listing.Opened)
-    def _opened(self) -> None:
-        self.action_alone(True)
-
-    # The lines above and below.
-
-    def _footing(self) -> tuple[list[Piece], list[Piece]]:
-        text, role, until_s = self._said
-        right = losses(self.sight.traffic, self._rates.segments)
-        if time.monotonic() < until_s:
-            return [(text, role)], right
-        if self.asking.what:
-            return hints(self.asking.what), right
-        return commands(self.foot.room, right, is_live=self.source.is_live), right
-
-    def say(self, text: str, role: str = "") -> None:
-        """Say something in the last line, for some seconds, or until a key is pressed."""
-        self._said = (printable(text), role, time.monotonic() + SAID_S)
-        self._draw()
-
-    async def on_event(self, event: events.Event) -> None:
-        """Take what comes from the terminal: a key is pressed by somebody who has read what was said."""
-        if isinstance(event, events.Key) and self._said != UNSAID:
-            self._said = UNSAID
-            self.foot.show(*self._footing())
-        await super().on_event(event)
 
     # What is typed.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say whether a key means an action: while something is typed it is a letter of that."""
+        """Say whether a key means an action; while something is typed, the keys of "ask" are letters of it."""
         return action != "ask" or not self.asking.what
 
     def action_ask(self, what: str) -> None:
-        """Ask for something to be typed."""
+        """Open the line in which something is typed."""
         stream = self.list.stream
         if what == "save-all" and not self.source.is_live:
             self.say("all of it stands in the files themselves; w writes this connection", "warn")
@@ -257,7 +93,7 @@ class ConnectionsApp(App[None]):
             self._pause = self.set_timer(PAUSE_S, partial(self._filter_by_half, event.text))
 
     def _filter_by_half(self, text: str) -> None:
-        """Filter by what was typed so far. Half a condition waits for the rest: Enter says what is wrong with it."""
+        """Filter by what was typed so far, if it can be understood; Enter tells what is wrong with it."""
         with suppress(WhereError):
             self._filter_by(understood(text))
 
@@ -306,7 +142,7 @@ class ConnectionsApp(App[None]):
 
     @work(group="find", exclusive=True)
     async def action_find(self, way: int) -> None:
-        """Choose the next connection of which what was sought holds, or the one before."""
+        """Choose the next connection for which the sought condition holds, or the one before."""
         if not self._sought.text:
             self.action_ask("find")
             return
@@ -346,7 +182,7 @@ class ConnectionsApp(App[None]):
         self._again()
 
     def action_read(self, what: str) -> None:
-        """Show something else of the connection that is chosen."""
+        """Show something else about the chosen connection."""
         if what == "output" and self.source.printed() is None:
             self.say("no command is watched: sniff -- COMMAND", "warn")
             return
@@ -366,7 +202,7 @@ class ConnectionsApp(App[None]):
             self._alone(True)
 
     def action_leave(self) -> None:
-        """Go back: from what is typed, from help, from the text alone, from a filter."""
+        """Leave the line that is typed, else help, else the text alone, else the filter."""
         if self.asking.what:
             self._filter_by(self._unfiltered)
             self._end_asking()
@@ -375,7 +211,7 @@ class ConnectionsApp(App[None]):
             self.action_read("ladder")
         elif self.telling.shows == "remarks":
             self.action_read("ladder")
-        elif self.query_one("#body").has_class("alone"):
+        elif self.body.has_class("alone"):
             self._alone(False)
         else:
             self._filter_by(Query())
@@ -383,21 +219,21 @@ class ConnectionsApp(App[None]):
     def action_alone(self, alone: bool) -> None:
         """Show the text alone, or list and text."""
         if not self.asking.what:
-            self._alone(alone and not self.query_one("#body").has_class("alone"))
+            self._alone(alone and not self.body.has_class("alone"))
 
     def _alone(self, alone: bool) -> None:
-        self.query_one("#body").set_class(alone, "alone")
+        self.body.set_class(alone, "alone")
         self.screen.set_focus(self.text if alone else self.list)
         self.call_after_refresh(self._tell)
 
     def action_other(self) -> None:
-        """Go from the list to the text, and back."""
+        """Move the focus from the list to the text, and back."""
         if not self.asking.what:
             self.screen.set_focus(self.text if self.list.has_focus else self.list)
             self.list.refresh()
 
     def action_pause(self) -> None:
-        """Let the screen stand still, or go on."""
+        """Freeze the screen, or let it go on."""
         if self.source.is_live:
             self.paused_ns = None if self.paused_ns is not None else time.time_ns()
             self._draw()
@@ -421,18 +257,10 @@ class ConnectionsApp(App[None]):
         self._tell()
 
     def action_interrupt(self) -> None:
-        """End, or hand Ctrl-C on to the command that is watched."""
+        """Hand Ctrl-C on to the command that is watched; end the screen if there is none."""
         if not self.source.interrupt():
             self.exit()
 
-    def _wear(self, colours: Colours) -> None:
-        self.colours = colours
-        self.ansi_theme_dark = self.ansi_theme_light = colours.ansi()
-        self.theme = colours.name
-
-    def _place(self, width: int) -> None:
-        is_beside = width >= SIDE_BY_SIDE
-        self.query_one("#body").set_class(is_beside, "beside")
-        # A short list leaves its room to the text; one that goes on would push the text about.
-        is_short = not is_beside and not self.source.is_live
-        self.list.styles.max_height = max(len(self.list.streams), SHORTEST) + 1 if is_short else None
+    @on(Listing.Opened)
+    def _opened(self) -> None:
+        self.action_alone(True)
