@@ -1,10 +1,10 @@
-"""Which connections, in which order: filter, search and sort, on columns.
+"""Filter, search and sort connections, on columns.
 
-In: a `ListSnapshot`, what was typed, and the order wished for. Out: numbers of streams. A filter is a condition, as
-`read --where` takes it, if it names a field; else each of its words must occur: digits alone are a port or a stream,
-any other word stands in an address, a kind of opening or closing, a state, a code of a finding, or the name of a
-capture. That takes some tenths of a second of a million connections, a condition on what is different in each of them
-some seconds: whoever asks for something else meanwhile need not wait for that.
+In: a `ListSnapshot`, a filter as it was typed, and an order. Out: stream numbers. A filter that names a field is a
+condition, as `read --where` takes it. Otherwise each of its words must occur: digits alone are a port or a stream; any
+other word is looked for in addresses, kinds of openings and closings, states, codes of findings and names of captures.
+Of a million connections that takes some tenths of a second; a condition on a field that differs in each of them takes
+some seconds, and is given up when the user asks for something else meanwhile.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SIGNS = ("==", "!=", "<", ">", '"', "(")
 
 @dataclass(frozen=True)
 class Query:
-    """What was typed, understood."""
+    """A filter as it was typed, and what it means."""
 
     text: str = ""
     condition: Condition | None = None
@@ -46,14 +46,14 @@ class Query:
 
 @dataclass(frozen=True)
 class Order:
-    """By which column, and whether the last comes first. Without a column: as the source has them."""
+    """The column to sort by, and the direction. Without a column: the order of the source."""
 
     column: str = ""
     descending: bool = False
 
 
 def understood(text: str) -> Query:
-    """Understand what was typed. Raises WhereError, one line, where it can only be a condition and is none."""
+    """Parse a filter. Raises WhereError, one line, if it can only be a condition and is not a valid one."""
     text = text.strip()
     try:
         condition = parse(text) if text else None
@@ -67,11 +67,11 @@ def understood(text: str) -> Query:
 
 
 class OutdatedError(Exception):
-    """Something else is asked for by now."""
+    """The user has asked for something else meanwhile."""
 
 
 def arranged(sight: ListSnapshot, query: Query, order: Order, is_wanted: Callable[[], bool] = lambda: True) -> Streams:
-    """Return the streams of which the query holds, in the order wished for.
+    """Return the streams that match the query, in this order.
 
     Raises OutdatedError when that is not wanted any more.
     """
@@ -89,13 +89,13 @@ def arranged(sight: ListSnapshot, query: Query, order: Order, is_wanted: Callabl
 
 
 def places(query: Query, sight: ListSnapshot, streams: Streams) -> Streams:
-    """Return at which places of these streams the query holds, rising."""
+    """Return the places of the matching ones in these streams, rising."""
     chosen = arranged(replace(sight, streams=streams), query, Order())
     return np.flatnonzero(np.isin(streams, chosen))
 
 
 def in_order(order: Order, connections: Connections, streams: Streams) -> Streams:
-    """Return the streams sorted; those that are equal stay as they were, what is not known comes last."""
+    """Return the streams sorted, stably; unknown values come last."""
     if order.column not in ORDERS:
         return streams[::-1] if order.descending else streams
     keys = ORDERS[order.column](connections, connections.rows_of(streams))
@@ -108,7 +108,7 @@ def in_order(order: Order, connections: Connections, streams: Streams) -> Stream
 
 
 def having(words: Sequence[str], connections: Connections, streams: Streams) -> Mask:
-    """Say of which streams all of these words, in small letters, occur."""
+    """Mark the streams in which all of these words, in lower case, occur."""
     rows = connections.rows_of(streams)
     found = np.ones(len(streams), np.bool_)
     for word in words:
@@ -133,13 +133,13 @@ def _has(word: str, connections: Connections, streams: Streams, rows: Rows) -> M
 
 
 def _said(judgement: Judgement) -> str:
-    """Return the words of what connections of one shape have in common."""
+    """Return the words that all connections of one shape share."""
     states = [state for end in judgement.states for state in end or ()]
     return " ".join([judgement.handshake_kind, judgement.teardown_kind, *states]).lower()
 
 
 def _in_sockets(word: bytes, connections: Connections, rows: Rows) -> Mask:
-    """Say of which rows an address and its port have this piece of text."""
+    """Mark the rows of which an address with its port contains this text."""
     found = []
     for a in range(0, len(rows), BLOCK_ROWS):
         (left, left_port), (right, right_port) = sockets(connections, rows[a : a + BLOCK_ROWS])
@@ -160,7 +160,7 @@ def _of_socket(which: int) -> Callable[[Connections, Rows], Keys]:
 
 
 def _of_judgement(word: Callable[[Judgement], object]) -> Callable[[Connections, Rows], Keys]:
-    """Sort by what a judgement says, in the order of the alphabet."""
+    """Return the keys to sort by a text of the judgement, alphabetically."""
 
     def keys(connections: Connections, rows: Rows) -> Keys:
         said = [str(word(one)) for one in connections.verdicts.judgements]

@@ -1,6 +1,6 @@
 """The line in which something is typed: a filter, what to find, the name of a file.
 
-In: what is asked for, and what stands there at first. Out: a message with what is typed, and one when that is all.
+In: what to ask for, and the text at first. Out: a message for each change, and one when Enter is pressed.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ASKED = {"filter": "filter", "find": "find", "save": "write to", "save-all": "wr
 
 
 class TypedLine(Input):
-    """A line that takes its keys one after another.
+    """An input line that acts on its keys in the order in which they come.
 
-    Of keys that come at once Textual puts in the letters first: those that move, delete and submit find their actions
-    a way through the application later.
+    If several keys come at once, Textual's own inserts the letters first: the keys that move, delete and submit run
+        their actions later, by way of the application.
     """
 
     ACTIONS: ClassVar[dict[str, str]] = {
@@ -44,7 +44,7 @@ class TypedLine(Input):
 
 
 class Prompt(Container):
-    """The line, which is there while something is asked for."""
+    """The line, visible while something is asked for."""
 
     DEFAULT_CSS = """
     Prompt { height: 1; layout: horizontal; background: $panel; }
@@ -54,14 +54,14 @@ class Prompt(Container):
 
     @dataclass
     class Typed(Message):
-        """Something stands there now, and more may follow."""
+        """The text has changed, and may change again."""
 
         what: str
         text: str
 
     @dataclass
     class Answered(Message):
-        """Something was typed; the line stays until it is closed."""
+        """Enter was pressed; the line stays until `close`."""
 
         what: str
         text: str
@@ -78,11 +78,11 @@ class Prompt(Container):
         yield TypedLine(id="typed", compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
-        """Begin: nothing is asked for."""
+        """Hide the line."""
         self.display = False
 
     def ask(self, what: str, text: str) -> None:
-        """Ask for something; `text` stands there at first."""
+        """Show the line and ask for something, with this text at first."""
         self.what = what
         typed = self.query_one("#typed", Input)
         typed.value = text
@@ -92,7 +92,7 @@ class Prompt(Container):
         self.screen.set_focus(typed)  # at once: more keys may be on their way
 
     def close(self) -> None:
-        """Ask for nothing any more."""
+        """Hide the line."""
         self.what = ""
         self.display = False
 

@@ -1,6 +1,6 @@
-"""What stands in the lines above and below all, and above the text.
+"""The text of the first and last line of the screen, and of the heading above a ladder.
 
-In: what is shown. Out: styled pieces, for the left and for the right end of a line.
+In: what the screen shows. Out: styled pieces, for the left and for the right end of a line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HINTS = {"filter": "words (443 half-open), or a condition (octets.originator > 1
 
 
 def heading(source: Source, sight: ListSnapshot, listed: int, filter_: str) -> list[Piece]:
-    """Return what is shown, and how much of it: `listed` connections, for a filter."""
+    """Return the first line: the source, its counts, and how many are `listed` by the filter."""
     held, traffic = len(sight.connections), sight.traffic
     connections = counted(held, "connection") if listed == held else f"{listed:,} of {counted(held, 'connection')}"
     return parted([
@@ -35,14 +35,14 @@ def heading(source: Source, sight: ListSnapshot, listed: int, filter_: str) -> l
 
 
 def _datagrams(traffic: Traffic | None) -> list[Piece]:
-    """Return how much came that makes no connection."""
+    """Return how many datagrams have come, which belong to no connection."""
     if traffic is None or not traffic.datagrams:
         return []
     return [(f"{counted(traffic.datagrams, 'datagram')} of UDP", "muted")]
 
 
 def _remarks(source: Source) -> list[Piece]:
-    """Return whether something is to be said of the captures, and the key that says it."""
+    """Return the key that shows the remarks on the captures, if there are any."""
     if not source.remarks:
         return []
     what = ("✗ damaged", "error") if source.is_damaged else ("● " + counted(len(source.remarks), "remark"), "note")
@@ -50,7 +50,7 @@ def _remarks(source: Source) -> list[Piece]:
 
 
 def losses(traffic: Traffic | None, segments_per_s: float) -> list[Piece]:
-    """Return how much comes, and what the kernel dropped, of a live capture."""
+    """Return segments per second and frames dropped by the kernel, for a live capture."""
     if traffic is None:
         return []
     dropped = (f"{traffic.dropped:,} dropped", "error" if traffic.dropped else "muted")
@@ -58,14 +58,14 @@ def losses(traffic: Traffic | None, segments_per_s: float) -> list[Piece]:
 
 
 def hints(asks: str) -> list[Piece]:
-    """Return what can be done while something is typed."""
+    """Return the keys that work while something is typed."""
     hint = (HINTS.get(asks, ""), "muted")
     does = " keeps it   " if asks == "filter" else " does it   "
     return [("Enter", "accent"), (does, "muted"), ("Esc", "accent"), (" leaves it   ", "muted"), hint]
 
 
 def commands(room: int, beside: Sequence[Piece], *, is_live: bool) -> list[Piece]:
-    """Return the keys that are wanted most, as many as there is room for beside something."""
+    """Return as many keys as there is room for, the most useful first."""
     pairs = [("?", "help"), ("q", "quit"), ("/", "filter"), ("s", "sort"), ("e", "findings"), ("w", "write")]
     if is_live:
         pairs[3:4] = [("p", "pause")]
@@ -73,7 +73,7 @@ def commands(room: int, beside: Sequence[Piece], *, is_live: bool) -> list[Piece
 
 
 def title(connection: Connection, shows: str, room: int, *, with_output: bool) -> list[Piece]:
-    """Return what there is to be read of a connection, what of it is shown, and which one: its ports in any case."""
+    """Return the heading above the text: what is shown, what else could be, and of which connection."""
     names: list[Piece] = [("ladder", "ladder"), ("findings", f"findings {len(connection.findings)}")]
     if with_output:
         names.append(("output", "output"))

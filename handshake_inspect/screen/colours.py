@@ -1,7 +1,7 @@
 """The palette as styles of a terminal: light, dark, or without any colour.
 
-In: which of them, and whether colour is wanted (NO_COLOR). Out: a `rich` style for each role of `views.palette`, a
-theme for Textual, and what ANSI colours look like that text of other views has.
+In: which of them, and whether to use colour (NO_COLOR). Out: a `rich` style for each role of `views.palette`, a theme
+for Textual, and the values of the ANSI colours that other views use.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Colours:
         return self._styles[role]
 
     def on(self, ground: str) -> Style:
-        """Return a ground: of what is selected, of a heading."""
+        """Return the style of a background: of the selected line, of a heading."""
         if not self.has_colour:
             return Style(reverse=True) if ground == "selected" else Style(bold=True)
         return Style(color=self._palette["text"], bgcolor=self._palette[SELECTED if ground == "selected" else ground])
@@ -70,7 +70,7 @@ class Colours:
         return Style(color=self._palette[role], bold=(role in STRONG) or None)
 
     def theme(self) -> Theme:
-        """Return the theme for what Textual draws itself, where there is colour."""
+        """Return the theme for what Textual draws itself."""
         colours = self._palette
         return Theme(
             self.name,
@@ -96,7 +96,7 @@ class Colours:
         )
 
     def ansi(self) -> TerminalTheme:
-        """Return what the colours of a terminal look like in this theme."""
+        """Return the values of the ANSI colours in this theme."""
         return TerminalTheme(
             _rgb(self._palette["bg"]),
             _rgb(self._palette["text"]),

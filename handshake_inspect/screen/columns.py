@@ -1,4 +1,4 @@
-"""A connection -> the cells of its line: which columns there are, how wide they are, and what stands in them.
+"""A connection -> the cells of its line: which columns there are, how wide they are, and their text.
 
 In: a `Connection`, where it is at this moment, and the width of the terminal. Out: cells of styled pieces, escaped,
 cut and padded to their columns.
@@ -52,14 +52,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Placed:
-    """A column that is shown, and how wide."""
+    """A column that is shown, and its width."""
 
     column: Column
     width: int
 
 
 def placed(columns: Sequence[Column], width: int) -> list[Placed]:
-    """Choose the columns for a terminal of that width. What is only useful does not cost what is needed its room."""
+    """Choose the columns for this width. Optional columns never take room that necessary ones need."""
     chosen: list[Column] = []
     for column in sorted(columns, key=lambda one: one.rank):
         needed = sum((one.wide if not one.rank and column.rank > NEEDED else one.narrow) + one.gap for one in chosen)
@@ -88,7 +88,7 @@ def cell_of(place: Placed, connection: Connection, at: ConnectionSnapshot) -> li
 
 
 def keeping_end(cell: Cell, width: int) -> list[Piece]:
-    """Cut the last piece of a cell at its beginning."""
+    """Shorten the last piece of a cell from its beginning."""
     *before, (text, role) = cell
     room = width - sum(cell_width(one) for one, _ in before)
     if cell_width(text) <= room:
@@ -114,7 +114,7 @@ def fitted(cell: Cell, width: int, *, right: bool = False) -> list[Piece]:
 
 
 def columns_for(*, is_live: bool, captures: int, sample: Iterable[Connection] = ()) -> list[Column]:
-    """Return the columns of a live capture, or of files; `sample` says how wide the numbers and addresses are."""
+    """Return the columns for a live capture or for files; `sample` gives the widths of numbers and addresses."""
     some = list(sample)
     number = max([2, *(len(str(one.stream)) for one in some)])
     left, right = (
@@ -167,7 +167,7 @@ def _states(connection: Connection, present: ConnectionSnapshot) -> Cell:
 
 
 def _now(connection: Connection, present: ConnectionSnapshot) -> Cell:
-    """Say what the clock does to it: TIME-WAIT that runs out, an opening that nobody answers, silence."""
+    """Return what changes with the clock: time left in TIME-WAIT, time without an answer, time without a segment."""
     if present.waiting is not None:
         return [
             *bar(present.left_ns, present.whole_ns, BAR),
@@ -186,7 +186,7 @@ def _now(connection: Connection, present: ConnectionSnapshot) -> Cell:
 
 
 def bar(left_ns: int, whole_ns: int, width: int) -> Cell:
-    """Draw what is left of a time, in eighths of a column."""
+    """Draw the rest of a time as a bar, in eighths of a column."""
     eighths = min(max(-(-left_ns * width * 8 // max(whole_ns, 1)), 0), width * 8)
     full, part = divmod(eighths, 8)
     rest = " ▏▎▍▌▋▊▉"[part] if part else ""
@@ -194,7 +194,7 @@ def bar(left_ns: int, whole_ns: int, width: int) -> Cell:
 
 
 def short(nanoseconds: int) -> str:
-    """Return a time in few characters: "0.412 ms", "12.3 s", "3:05 min"."""
+    """Return a duration in few characters: "0.412 ms", "12.3 s", "3:05 min"."""
     if nanoseconds < SECOND_NS:
         milliseconds = nanoseconds / 1e6
         return f"{milliseconds:.3f} ms" if milliseconds < 1 else f"{milliseconds:.1f} ms"
@@ -202,7 +202,7 @@ def short(nanoseconds: int) -> str:
 
 
 def in_seconds(nanoseconds: int) -> str:
-    """Return a time that passes, in whole seconds: "12 s", "3:05 min", "2:10 h"."""
+    """Return a duration in whole seconds: "12 s", "3:05 min", "2:10 h"."""
     if nanoseconds < 2 * MINUTE_NS:
         return f"{nanoseconds // SECOND_NS} s"
     if nanoseconds < 2 * HOUR_NS:
@@ -250,7 +250,7 @@ def _lasted(_: Connection, present: ConnectionSnapshot) -> Cell:
 
 
 def _findings(connection: Connection, _: ConnectionSnapshot) -> Cell:
-    """Name the worst finding, and how many more are worth a look."""
+    """Return the worst finding, and how many more there are of note."""
     telling = [one for one in connection.findings if Severity[one.severity.upper()] > Severity.CHAT]
     if not telling:
         return []
@@ -259,5 +259,5 @@ def _findings(connection: Connection, _: ConnectionSnapshot) -> Cell:
 
 
 def sign(severity: str) -> str:
-    """Return the sign of a severity: it is told by a shape too."""
+    """Return the sign of a severity, so that it does not depend on colour alone."""
     return {"error": "✗", "warn": "▲", "note": "●"}.get(severity, "·")

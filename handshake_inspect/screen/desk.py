@@ -1,7 +1,7 @@
 """Questions for the thread that owns the inspector, and their answers.
 
-In: functions, from the thread of the screen. Out: what they return, as futures. They run one after the other in the one
-thread that calls `answer` or `serve`: what it owns needs no lock.
+In: functions, from the thread of the screen. Out: their results, as futures. They run one after the other in the thread
+that calls `answer` or `serve`, so that what this thread owns needs no lock.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ T = TypeVar("T")
 
 
 class QuestionQueue:
-    """Where questions wait."""
+    """Questions that wait for their thread."""
 
     def __init__(self) -> None:
         self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._is_closed = False
 
     def ask(self, question: Callable[[], T]) -> Future[T]:
-        """Have a function called by the owner. Who does not want to know any more cancels the future."""
+        """Let the owner's thread call a function. Cancel the future if the answer is no longer needed."""
         future: Future[T] = Future()
         self._waiting.put((future, question))
         return future
 
     def answer(self) -> None:
-        """Answer what waits now, and return."""
+        """Answer the questions that wait now, and return."""
         while not self._waiting.empty():
             self._answer_next()
 
     def serve(self) -> None:
-        """Answer until the desk is closed."""
+        """Answer questions until the queue is closed."""
         while not self._is_closed:
             self._answer_next()
 
     def close(self) -> None:
-        """Let `serve` return when it has answered what was asked before."""
+        """Let `serve` return after the questions that were asked before."""
         self._waiting.put(None)
 
     def _answer_next(self) -> None:

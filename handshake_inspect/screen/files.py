@@ -1,7 +1,7 @@
-"""Captures that were read as a source.
+"""Captures from files as a source.
 
-In: an inspection that is complete, and how its connections are drawn and saved. Out: one `ListSnapshot`, and the
-answers to what the screen asks, in a thread of their own.
+In: a complete inspection, and how its connections are drawn and saved. Out: one `ListSnapshot`, and answers to the
+screen's questions, in a thread of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Command = Callable[[int], str | None]
 
 
 class Files:
-    """What captures show."""
+    """The connections of captures that were read."""
 
     is_live = False
     is_over = False
@@ -40,7 +40,7 @@ class Files:
         remarks: Sequence[str] = (),
         is_damaged: bool = False,
     ) -> None:
-        """`streams`: those to be shown, in their order. `command`: what shows one of them again."""
+        """`streams`: those to show, in their order. `command`: the command line that shows one of them."""
         self.desk = QuestionQueue()
         self.title = title
         self._inspection = inspection
@@ -56,7 +56,7 @@ class Files:
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Answer meanwhile."""
+        """Answer questions in a thread while the block runs."""
         thread = threading.Thread(target=self.desk.serve, name="handshake-inspect desk", daemon=True)
         thread.start()
         try:
@@ -65,12 +65,12 @@ class Files:
             self.desk.close()
 
     def told(self, stream: int, width: int) -> ConnectionPage:
-        """Describe a connection, for so many terminal columns. Raises CaptureError."""
+        """Return a connection with its ladder, drawn in so many columns. Raises CaptureError."""
         connection, steps = self._inspection.described(stream)
         return ConnectionPage(connection, self._draw(connection, steps, width))
 
     def save(self, stream: int | None, target: str) -> str:
-        """Save the frames of a connection; say what was saved. Raises CaptureError."""
+        """Save the frames of a connection; return a sentence about it. Raises CaptureError."""
         if stream is None:
             raise GoneError("all of it stands in the files themselves")
         return self._save(*self._inspection.described(stream), target)

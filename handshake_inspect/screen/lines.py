@@ -1,6 +1,6 @@
-"""The line above all, and the line of keys and numbers below.
+"""The widget of the first line and of the last one.
 
-In: styled pieces. Out: one line of them: what stands on the left is cut where what stands on the right begins.
+In: styled pieces for the left and for the right. Out: one line; the left part is cut where the right one begins.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Line(Widget):
         self._right: Sequence[Piece] = ()
 
     def show(self, left: Sequence[Piece], right: Sequence[Piece] = ()) -> None:
-        """Show this."""
+        """Show these pieces."""
         if (left, right) != (self._left, self._right):
             self._left, self._right = left, right
             self.refresh()
@@ -57,7 +57,7 @@ class Line(Widget):
 
 
 def keys(pairs: Sequence[tuple[str, str]], room: int) -> list[Piece]:
-    """Return keys and what they do, as many as there is room for: the most wanted first."""
+    """Return keys and what they do, as many as there is room for, from the first."""
     pieces: list[Piece] = []
     for key, what in pairs:
         room -= cell_width(f"{key} {what}   ")
@@ -68,7 +68,7 @@ def keys(pairs: Sequence[tuple[str, str]], room: int) -> list[Piece]:
 
 
 def parted(parts: Sequence[Sequence[Piece]]) -> list[Piece]:
-    """Return the parts that have something, with a sign between them."""
+    """Return the parts that are not empty, with a separator between them."""
     pieces: list[Piece] = []
     for part in filter(None, parts):
         pieces += [SEPARATOR, *part] if pieces else part

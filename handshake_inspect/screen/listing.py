@@ -1,7 +1,7 @@
-"""The widget with a line for each connection, of any number of them: only the lines in view are made.
+"""The widget with a line for each connection; only the lines in view are made.
 
-In: a `ListSnapshot` and which of its streams to show. Out: messages about what was chosen. The heading stays above; the
-line that is chosen stays chosen when others come or go.
+In: a `ListSnapshot` and which of its streams to show. Out: messages about the user's choice. The heading does not
+scroll; the chosen connection stays chosen when others come or go.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Listing(ScrollView, can_focus=True):
 
     @dataclass
     class Opened(Message):
-        """The connection that is chosen is to be seen whole."""
+        """The chosen connection is to be shown alone."""
 
     @dataclass
     class Sorted(Message):
@@ -90,7 +90,7 @@ class Listing(ScrollView, can_focus=True):
         return self._streams
 
     def show(self, sight: ListSnapshot, streams: Streams, order: Order, *, is_live: bool) -> None:
-        """List these streams. Who has scrolled away from the line that is chosen is left where he is."""
+        """List these streams; scroll to the chosen line only if it was in view before."""
         is_in_view = 0 <= self._cursor - self.scroll_offset.y < self._lines
         sample = sight.connections.of_streams(np.concatenate([streams[:SAMPLE], streams[-SAMPLE:]]))
         self._columns = columns_for(is_live=is_live, captures=len(sight.connections.captures), sample=sample)
@@ -106,7 +106,7 @@ class Listing(ScrollView, can_focus=True):
             self._choose(int(places[0]))
 
     def on_resize(self) -> None:
-        """Make the columns fit."""
+        """Fit the columns to the new width."""
         self.virtual_size = Size(self.scrollable_content_region.width, len(self._streams) + 1)
         self._keep_in_view()
 
@@ -125,7 +125,7 @@ class Listing(ScrollView, can_focus=True):
         self._step_to(0)
 
     def action_last(self) -> None:
-        """Choose the last line, and whatever is the last one later."""
+        """Choose the last line, and go on choosing the last one when more come."""
         self._step_to(len(self._streams) - 1)
 
     async def on_click(self, event: events.Click) -> None:
@@ -156,7 +156,7 @@ class Listing(ScrollView, can_focus=True):
         return max(self.scrollable_content_region.height - 1, 1)
 
     def _place_of(self, stream: int | None) -> int:
-        """Say which line is chosen after others came or went."""
+        """Return the line of the chosen stream after others came or went."""
         if self.follows or stream is None:
             return len(self._streams) - 1 if self.follows else 0
         if self._cursor < len(self._streams) and self._streams[self._cursor] == stream:
@@ -207,20 +207,20 @@ class Listing(ScrollView, can_focus=True):
         return self._made[2]
 
     def refresh_changed(self) -> None:
-        """Draw again the lines that are not any more as they were drawn: a terminal may be far away."""
+        """Redraw only the lines that have changed: a remote terminal may be slow."""
         for y in range(self._lines + 1):
             if self._line_at(y) != self._drawn.get(y):
                 self.refresh(Region(0, y, self.scrollable_content_region.width, 1))
 
     def render_line(self, y: int) -> Strip:
-        """Make the line at `y` of what is in view."""
+        """Render line `y` of the view."""
         self._drawn[y] = pieces, ground = self._line_at(y)
         colours = self._colours()
         style = colours.on(ground) if ground else self.rich_style
         return strip(pieces, self.scrollable_content_region.width, colours, style)
 
     def _line_at(self, y: int) -> tuple[list[Piece], str]:
-        """Return the pieces of the line at `y`, and its ground; "" for the ground of all."""
+        """Return the pieces of line `y`, and its background; "" for the ordinary one."""
         if y == 0:
             return self._heading(), "raised"
         line = self.scroll_offset.y + y - 1
@@ -254,7 +254,7 @@ def seen(connections: Connections, streams: Streams) -> Iterator[Seen]:
 
 
 def strip(pieces: Sequence[Piece], width: int, colours: Colours, ground: Any) -> Strip:
-    """Make a line of styled pieces on a ground. Whatever stands in them, the terminal has nothing to obey."""
+    """Render styled pieces on a background, without control characters."""
     segments = [Segment(" " * MARGIN, ground)]
     segments += [Segment(printable(text), ground + colours.style(role)) for text, role in pieces if text]
     return Strip(segments).adjust_cell_length(width, ground)

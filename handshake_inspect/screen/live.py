@@ -1,7 +1,7 @@
-"""A live capture as a source: in the thread that captures, between two blocks.
+"""A live capture as a source; it does its work in the capturing thread, between two blocks.
 
-In: blocks of frames, and who follows them (`Watched`). Out: a new `ListSnapshot` some times a second, and the answers
-to what the screen asks. Nothing here waits for the screen.
+In: blocks of frames, and the inspector that follows them (`Watched`). Out: a new `ListSnapshot` some times a second,
+and answers to the screen's questions. Nothing here waits for the screen.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOOK_EVERY_S, LOOK_SHARE = 0.2, 5
 
 
 class Watched(Protocol):
-    """Who follows a live capture."""
+    """What follows a live capture: `cli.watch`, or a test."""
 
     capture: LiveCapture
     seen: int
@@ -42,7 +42,7 @@ class Watched(Protocol):
 
 
 class Live:
-    """What a live capture shows. Made, fed and asked in the thread that captures; `sight` is for all."""
+    """The connections of a live capture. Used in the capturing thread only, except `sight`."""
 
     is_live = True
     is_damaged = False
@@ -61,7 +61,7 @@ class Live:
         self._look()
 
     def attended(self, blocks: Iterable[Records | None]) -> Iterator[Records | None]:
-        """Yield the blocks; when each was followed, look at what it brought if it is time, and answer questions."""
+        """Yield the blocks; after each, take a new snapshot if one is due, and answer questions."""
         for block in blocks:
             yield block
             self._is_stale |= block is not None
@@ -100,7 +100,7 @@ class Live:
             self.is_over = True
 
     def told(self, stream: int, width: int) -> ConnectionPage:
-        """Describe a connection, for so many terminal columns. Raises GoneError or CaptureError."""
+        """Return a connection with its ladder, drawn in so many columns. Raises GoneError or CaptureError."""
         connection, steps = self._described(stream)
         parts = ladder_parts(
             connection,
@@ -113,9 +113,9 @@ class Live:
         return ConnectionPage(connection, parts)
 
     def save(self, stream: int | None, target: str) -> str:
-        """Save the frames of a connection, or all that are kept; say what was saved. Raises GoneError, CaptureError.
+        """Save the kept frames of a connection, or all; return a sentence about it. Raises GoneError, CaptureError.
 
-        The first frames of a capture are not kept for ever: what is not in the file is said.
+        The first frames of a capture are dropped after a time: the sentence says which are not in the file.
         """
         wanted: Collection[int] | None = None
         if stream is not None:
@@ -134,11 +134,11 @@ class Live:
         return said + (f"; {counted(less, 'earlier one')} no longer kept: sniff -w FILE keeps all" if less else "")
 
     def command(self, stream: int) -> str | None:
-        """Return None: nobody else can see what is here."""
+        """Return None: no other command can show a live capture."""
         return None
 
     def printed(self) -> str | None:
-        """Return what the command that is watched has printed so far; None if none is."""
+        """Return what the watched command has printed so far; None if no command is watched."""
         return None if self._printed is None else self._printed()
 
     def interrupt(self) -> bool:
@@ -149,7 +149,7 @@ class Live:
         return hand_on is not None
 
     def _look(self) -> None:
-        """Look at all connections as they are now."""
+        """Take a snapshot of all connections as they are now."""
         began_s = time.monotonic()
         found = self._inspection = self._watched.so_far()
         connections = found.connections
@@ -170,7 +170,7 @@ class Live:
         return self._inspection.described(stream)
 
     def _payload(self, steps: Sequence[Step]) -> Payload:
-        """Return the payload of the segments that are not folded, as far as their frames are kept."""
+        """Return the payload of the segments that are not folded and whose frames are kept."""
         shown = [row for row in fold(steps) if not isinstance(row, Fold) and row.payload_octets]
         frames = self._recent.frames({row.frame for row in shown if isinstance(row.frame, int)})
         return {

@@ -1,6 +1,6 @@
 """A picture of the screen, for documents.
 
-In: a screen that is shown. Out: SVG, as Textual draws it, that asks nobody for a font.
+In: a running screen. Out: SVG, as Textual draws it, without references to fonts on the network.
 """
 
 from __future__ import annotations

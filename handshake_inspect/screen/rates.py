@@ -1,4 +1,4 @@
-"""How much a live capture brings in a second, of late."""
+"""Segments per second of a live capture, over the last seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handshake_inspect.screen.sight import Traffic
 
 
 class Rates:
-    """How much comes in a second, of late."""
+    """Segments per second, over the last seconds."""
 
     #: Over how long it is counted.
     SPAN_S = 2.0
@@ -18,14 +18,14 @@ class Rates:
         self._noted: list[tuple[float, int]] = []
 
     def note(self, traffic: Traffic) -> None:
-        """Take how many there were so far."""
+        """Note the counts so far."""
         now_s = time.monotonic()
         self._noted.append((now_s, traffic.segments))
         self._noted = [*self._since(now_s - self.SPAN_S, self._noted)]
 
     @property
     def segments(self) -> float:
-        """Segments in a second; none if nothing was noted for long."""
+        """Segments per second; 0 if nothing was noted for long."""
         now_s = time.monotonic()
         if len(self._noted) < 2 or self._noted[-1][0] < now_s - self.SPAN_S:
             return 0.0
@@ -34,6 +34,6 @@ class Rates:
 
     @staticmethod
     def _since(moment_s: float, noted: Sequence[tuple[float, int]]) -> Iterable[tuple[float, int]]:
-        """Return what was noted since then, and the last one before."""
+        """Return the notes since then, and the last one before."""
         begin = max((place for place, (at_s, _) in enumerate(noted) if at_s < moment_s), default=0)
         return noted[begin:]

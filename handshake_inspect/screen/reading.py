@@ -1,6 +1,6 @@
 """The widget in which a ladder or an explanation is read.
 
-In: styled lines, made elsewhere. Out: what of them is in view. What grows is followed at its end unless the reader has
+In: styled lines, made elsewhere. Out: those in view. Text that grows is scrolled to its end, unless the reader has
 scrolled back.
 """
 
@@ -42,7 +42,7 @@ class TextPane(ScrollView, can_focus=True):
 
     @property
     def room(self) -> int:
-        """How many terminal columns a line may take."""
+        """The terminal columns that a line may take."""
         return max(self.scrollable_content_region.width - 2 * MARGIN, 20)
 
     @property
@@ -53,7 +53,7 @@ class TextPane(ScrollView, can_focus=True):
     def show(
         self, title: Sequence[Piece], lines: Sequence[Text], *, grown: int | None = None, again: bool = False
     ) -> None:
-        """Show these lines; `again`: it is the same text, further on.
+        """Show these lines; `again`: a later version of the same text.
 
         `grown`: as far as that many lines it grows; the last of these is followed unless the reader has scrolled.
         """
@@ -70,7 +70,7 @@ class TextPane(ScrollView, can_focus=True):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Make the line at `y` of what is in view."""
+        """Render line `y` of the view."""
         colours, width = self._colours(), self.scrollable_content_region.width
         if y == 0:
             return strip(self._title, width, colours, colours.on("raised"))

@@ -1,6 +1,6 @@
-"""The last frames of a live capture, as many as fit into some memory: to be saved, and for the payload in ladders.
+"""The last frames of a live capture that fit into a limit of memory, for saving and for the payload in ladders.
 
-In: blocks of records, whose buffers the ring takes back. Out: copies of the frames of interest.
+In: blocks of records, whose buffers are used again by the ring. Out: copies of frames.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NOTED_OCTETS = 64
 
 
 class Recent:
-    """Frames by their numbers, the oldest of which go when there is no more room."""
+    """Frames by number; the oldest are dropped when there is no more room."""
 
     def __init__(self, kept_octets: int = KEPT_OCTETS) -> None:
         self._kept_octets = kept_octets
@@ -44,7 +44,7 @@ class Recent:
             self.gone += len(oldest)
 
     def write(self, writer: CaptureWriter, numbers: Collection[int] | None = None) -> int:
-        """Write all frames that are there, or those with these numbers. Raises CaptureError.
+        """Write all kept frames, or those with these numbers. Raises CaptureError.
 
         Returns of how many not all was captured.
         """
@@ -57,7 +57,7 @@ class Recent:
         return cut
 
     def frames(self, numbers: Collection[int]) -> dict[int, RawFrame]:
-        """Return those of the frames with these numbers that are there."""
+        """Return the frames with these numbers, as far as they are kept."""
         wanted = np.fromiter(numbers, np.int64, len(numbers))
         return {
             int(block.frame[row]): block.raw(row)
@@ -67,7 +67,7 @@ class Recent:
 
 
 def copied(block: Records, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Records:
-    """Return some frames of a block, in memory of their own."""
+    """Return a copy of some frames of a block."""
     captured = block.captured[rows]
     offset = np.cumsum(captured) - captured
     return Records(
@@ -84,7 +84,7 @@ def copied(block: Records, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> R
 
 
 def cut_frames(block: Records, rows: Rows | None = None) -> int:
-    """Count the frames of a block, or of those in `rows`, of which not all was captured."""
+    """Count the frames of a block, or of these `rows`, that were not captured whole."""
     is_cut = block.captured < block.original
     return int(np.count_nonzero(is_cut if rows is None else is_cut[rows]))
 

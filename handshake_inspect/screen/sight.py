@@ -1,4 +1,4 @@
-"""What is to be seen at one moment, and who tells more.
+"""What the screen shows at one moment (`ListSnapshot`), and where more comes from (`Source`).
 
 A `ListSnapshot` is made by the thread that owns the inspector and changed by nobody afterwards. A `Source` is a live
 capture or some files.
@@ -65,12 +65,12 @@ class ConnectionPage:
 
     @property
     def rows_end(self) -> int:
-        """How many lines stand above legend and account: up to there it grows."""
+        """The number of lines above legend and account; a growing ladder grows there."""
         return len(self.parts.lines) - len(self.parts.foot)
 
 
 class GoneError(Exception):
-    """What was asked for is not there any more."""
+    """The connection, or its frames, are not kept any more."""
 
 
 #: What a source may raise where a file has changed or vanished, or no room is left. It is told; the screen goes on.
@@ -78,58 +78,58 @@ FAILURES = (GoneError, CaptureError, ArchiveError, OSError)
 
 
 def in_one_line(failure: Exception) -> str:
-    """Say what has failed: of what the system refused, why, and which file."""
+    """Return an error as one line; for a system error the reason and the file."""
     if isinstance(failure, OSError) and failure.strerror:
         return failure.strerror + (f": {failure.filename}" if failure.filename else "")
     return str(failure)
 
 
 class Source(Protocol):
-    """Where connections come from."""
+    """Where the connections of the screen come from."""
 
     @property
     def title(self) -> str:
-        """What it is, for the first line."""
+        """Its name, for the first line of the screen."""
 
     @property
     def desk(self) -> QuestionQueue:
-        """Where `told` and `save` are to be asked for."""
+        """The queue by which `told` and `save` must be called."""
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What is to be said of the captures: damage, what was not read, what was lost."""
+        """Remarks on the captures: damage, what was not read, what was lost."""
 
     @property
     def is_damaged(self) -> bool:
-        """Could some of it not be read?"""
+        """Could a part of it not be read?"""
 
     @property
     def is_live(self) -> bool:
-        """Does it go on?"""
+        """Is it a live capture?"""
 
     @property
     def sight(self) -> ListSnapshot:
-        """The latest one. Another object, if it has changed."""
+        """The latest snapshot; a new object whenever something has changed."""
 
     @property
     def is_over(self) -> bool:
-        """Has a live capture come to its end, so that the screen is to end, too?"""
+        """Has the live capture ended, so that the screen must end too?"""
 
     @property
     def ended(self) -> str:
-        """How what was watched has ended, where the screen goes on all the same; "" until then."""
+        """How the watched command ended, if the screen goes on after it; "" until then."""
 
     def told(self, stream: int, width: int) -> ConnectionPage:
-        """Describe a connection, for so many terminal columns. Raises `FAILURES`."""
+        """Return a connection with its ladder, drawn in so many columns. Raises `FAILURES`."""
 
     def save(self, stream: int | None, target: str) -> str:
-        """Save the frames of a connection, or all there are; say what was saved. Raises `FAILURES`."""
+        """Save the frames of a connection, or all; return a sentence about it. Raises `FAILURES`."""
 
     def command(self, stream: int) -> str | None:
         """Return the command line that shows a connection; None if there is none."""
 
     def printed(self) -> str | None:
-        """Return what the command that is watched has printed so far; None if none is."""
+        """Return what the watched command has printed so far; None if no command is watched."""
 
     def interrupt(self) -> bool:
         """Hand Ctrl-C on to the command that is watched; False if there is none."""

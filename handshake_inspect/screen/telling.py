@@ -1,7 +1,7 @@
-"""What is read of the connection that is chosen: asked for at the source's desk, and again when there is more of it.
+"""The text about the chosen connection: asked for at the source's desk, and again when the connection has grown.
 
-In: a `ListSnapshot`, and which connection is chosen. Out: its ladder, what was found of it, or the output of a command,
-in a `TextPane`. One question is asked at a time: whoever runs through the list gets the ladder at which he stops.
+In: a `ListSnapshot`, and which connection is chosen. Out: its ladder, its findings, or the output of a command, in a
+`TextPane`. Only one question is under way at a time, so that scrolling through the list asks for few ladders.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TAIL = 200
 
 
 class ShownText:
-    """What is read, and whether it is still so."""
+    """The text that is shown, and whether it is up to date."""
 
     def __init__(self, source: Source, listing: Listing, text: TextPane, colours: Callable[[], Colours]) -> None:
         self._source = source
@@ -51,11 +51,11 @@ class ShownText:
         self._is_asking = False
 
     def forget(self) -> None:
-        """Have the text made anew, and at once."""
+        """Mark the text as out of date, to be made again at once."""
         self._drawn, self._draw_at_s = (), 0.0
 
     def tell(self) -> None:
-        """Have the text made if it is not that of what is shown."""
+        """Make the text again if it is out of date."""
         stream = self._listing.stream
         if not self._text.size.width:
             return
@@ -118,7 +118,7 @@ class ShownText:
             self._text.show([("output of the command", "accent")], lines, grown=len(lines), again=again)
 
     def _show_nothing(self) -> None:
-        """Say why no connection is listed: there is none, or none that is asked for."""
+        """Show why no connection is listed: there is none, or none matches the filter."""
         nothing: Piece = ("no connection is listed", "muted")
         sight = self._listing.sight
         if not len(sight.streams):

@@ -1,8 +1,8 @@
-"""The terminal: whether it can show the screen, whether its ground is light, and what Textual draws on.
+"""The terminal: whether it can show the screen, whether its background is light, and Textual's driver for it.
 
-In: standard input and output. Out: `Colours` that suit the terminal; the driver that draws on standard output, where
-results belong, and reads from the terminal also where standard input is a pipe. What a terminal that is far away
-answers when nobody waits for it any more is no key that was pressed.
+In: standard input and output. Out: `Colours` that suit the terminal; a driver that draws on standard output, where
+results belong, and reads from the terminal even if standard input is a pipe. An answer of a slow terminal that comes
+too late is not taken for keys.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ COMING = re.compile(r"\^?(\]1{0,2}(;[rgba:/0-9a-fA-F]*[\^\x1b]?(\a|\\)?)?)?(?(1)
 
 @dataclass(frozen=True)
 class Suited:
-    """What suits a terminal."""
+    """The colours that suit a terminal."""
 
     colours: Colours
-    #: Was it asked for the colour of its ground, and has not answered yet?
+    #: It was asked for the colour of its background, and has not answered yet.
     owes_answer: bool = False
 
 
 def colours_of_terminal() -> Suited:
-    """Say which colours suit this terminal: those of its ground, if it tells."""
+    """Return the colours for this terminal: light or dark as its background, if it answers."""
     has_colour = not os.environ.get("NO_COLOR")
     answer = _asked() if has_colour else None
     light = said_light(answer or b"")
@@ -55,9 +55,9 @@ def colours_of_terminal() -> Suited:
 
 
 def _asked() -> bytes | None:
-    """Ask the terminal for the colour of its ground (xterm's OSC 11); None if there is none to be asked.
+    """Ask the terminal for the colour of its background (xterm's OSC 11); None if there is no terminal.
 
-    All terminals say what they are (DA1): where that answer comes alone, the other one does not come.
+    A second question (DA1) is one that all terminals answer: if its answer comes alone, the first one never comes.
     """
     if sys.platform == "win32" or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return None
@@ -71,7 +71,7 @@ def _asked() -> bytes | None:
 
 
 def said_light(answer: bytes) -> bool | None:
-    """Read the answer of a terminal: `ESC ] 11 ; rgb:RRRR/GGGG/BBBB`."""
+    """Is this answer, `ESC ] 11 ; rgb:RRRR/GGGG/BBBB`, a light colour? None: it is no such answer."""
     found = re.search(rb"\]11;rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})", answer)
     if found is None:
         return None
@@ -80,7 +80,7 @@ def said_light(answer: bytes) -> bool | None:
 
 
 def _answer(descriptor: int) -> bytes:
-    """Read up to the end of the answer that all terminals give."""
+    """Read up to the end of the answer to the last question, which all terminals know."""
     answer, deadline_s = b"", time.monotonic() + ANSWER_S
     while not DEVICE.search(answer):
         patience_s = deadline_s - time.monotonic()
@@ -92,7 +92,7 @@ def _answer(descriptor: int) -> bytes:
 
 @contextmanager
 def _unbuffered(descriptor: int) -> Iterator[None]:
-    """Let what a terminal answers come at once, and unseen."""
+    """Read the terminal without buffering and echo meanwhile."""
     import termios
     import tty
 
@@ -106,7 +106,7 @@ def _unbuffered(descriptor: int) -> Iterator[None]:
 
 @contextmanager
 def terminal_as_input() -> Iterator[None]:
-    """Let standard input be the terminal meanwhile, where a capture came through it. Raises OSError without one."""
+    """Make the terminal standard input meanwhile, if a capture came through that. Raises OSError without a terminal."""
     if sys.platform == "win32" or os.isatty(0):
         yield
         return
@@ -149,7 +149,7 @@ def driver(*, owes_answer: bool = False) -> type[Driver] | None:
     from textual.drivers.linux_driver import LinuxDriver
 
     class OnStandardOutput(LinuxDriver):
-        """Draws where results are printed."""
+        """A driver that draws on standard output."""
 
         def __init__(self, *arguments: Any, **more: Any) -> None:
             super().__init__(*arguments, **more)
@@ -158,7 +158,7 @@ def driver(*, owes_answer: bool = False) -> type[Driver] | None:
             self._late = LateAnswer(is_owed=owes_answer)
 
         def process_message(self, message: Message) -> None:
-            """Hand on what came from the terminal, but no answers."""
+            """Hand on a message from the terminal, unless it is part of a late answer."""
             if not (isinstance(message, events.Key) and self._late.has(message.character)):
                 super().process_message(message)
 
@@ -172,11 +172,11 @@ class Drawn:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        """Draw."""
+        """Write what Textual draws."""
         with suppress(OSError):
             self._stream.write(text)
 
     def flush(self) -> None:
-        """Have it drawn."""
+        """Flush it."""
         with suppress(OSError):
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""Help, and what `explain` says of findings, as text.
+"""Help, and the explanations of findings, as text.
 
 In: the findings of a connection, or nothing. Out: styled lines for `reading`.
 """
@@ -56,7 +56,7 @@ FILTERS = (
 
 
 def help_lines(width: int) -> Iterator[Text]:
-    """Yield the keys, and examples of filters."""
+    """Yield the lines of the help: keys, and examples of filters."""
     widest = max(len(key) for _, group in KEYS for key, _ in group)
     for title, group in KEYS:
         yield Text(title, "bold")
@@ -70,7 +70,7 @@ def help_lines(width: int) -> Iterator[Text]:
 
 
 def finding_lines(connection: Connection, width: int) -> list[Text]:
-    """Return what was found of a connection, each with what it means."""
+    """Return the findings of a connection, each with its explanation."""
     if not connection.findings:
         return [Text("Nothing was found that an expert would notice.", "dim")]
     lines: list[Text] = []
@@ -84,7 +84,7 @@ def finding_lines(connection: Connection, width: int) -> list[Text]:
 
 
 def text_lines(text: str, width: int) -> list[Text]:
-    """Return what a program printed, as lines that a terminal cannot obey."""
+    """Return what a program printed, as lines without control characters."""
     return [
         line
         for part in text.expandtabs().splitlines()
