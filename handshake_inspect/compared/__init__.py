@@ -1,12 +1,12 @@
-"""Two runs of the same programs, compared: what differs though the numbers, ports and times always do.
+"""Two runs of the same programs compared, without the numbers, ports and times that always differ.
 
 In the order in which data flows:
 
-- `normal`: what of a connection is the same in every run.
-- `digests`: all of that in one digest per connection, made in columns.
-- `pairing`: which connection of one capture is which of the other.
-- `difference`: where two connections part.
-- `alignment`: which of their rows stand beside each other.
+- `normal`: the traits of a connection that are the same in every run.
+- `digests`: one digest of these traits per connection, made in columns.
+- `pairing`: the connections of one capture -> those of the other.
+- `difference`: the first difference between two connections.
+- `alignment`: which of their rows are drawn beside each other.
 - `comparison`: two captures, connection by connection.
 - `golden`: the text of ladders in a repository, compared with what a capture shows now.
 """

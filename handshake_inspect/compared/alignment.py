@@ -1,4 +1,4 @@
-"""Which rows of two connections stand beside each other where both ladders are drawn.
+"""Which rows of two connections are drawn beside each other, if both ladders are.
 
 In: a `Difference`. Out: lines of two places. Equal rows stand beside each other; between them, rows of the same sender.
 """
@@ -26,7 +26,7 @@ class Line:
 
 
 def aligned(found: Difference) -> list[Line]:
-    """Put the rows of both connections beside each other."""
+    """Return the lines in which the rows of both connections stand beside each other."""
     a, b = ([traits(row) for row in one.rows] for one in (found.a, found.b))
     equal = next((n for n, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b)))
     lines = [Line(place, place, is_same=True) for place in range(equal)]
@@ -44,7 +44,7 @@ def aligned(found: Difference) -> list[Line]:
 
 
 def parting(found: Difference, lines: Sequence[Line]) -> int:
-    """Return the line at which they part; else the first that is not the same in both, or the end of the lines."""
+    """Return the line of the first difference; else of the first row that only one has, or the end of the lines."""
     if found.parted is None:
         return next((number for number, line in enumerate(lines) if not line.is_same), len(lines))
     at_a, at_b = found.parted
@@ -57,7 +57,7 @@ def parting(found: Difference, lines: Sequence[Line]) -> int:
 
 
 def _blocks(a: Sequence[object], b: Sequence[object], of_a: range, of_b: range) -> Iterator[tuple[bool, range, range]]:
-    """Cut these places of both into blocks, in order: equal ones, of the same length, and such as are not."""
+    """Cut these places of both into blocks, in order: equal ones, of equal length, and different ones."""
     matcher = SequenceMatcher(None, [a[n] for n in of_a], [b[n] for n in of_b], autojunk=False)
     for operation, begin_a, end_a, begin_b, end_b in matcher.get_opcodes():
         yield operation == "equal", of_a[begin_a:end_a], of_b[begin_b:end_b]

@@ -1,7 +1,7 @@
 """`compare()`: two captures, connection by connection.
 
-In: two inspections. Out: a `Comparison`. Steps are made only of connections whose digests differ, and once for all
-pairs of the same two digests: a million connections that changed alike cost hardly more than one.
+In: two inspections. Out: a `Comparison`. Steps are made only for connections whose digests differ, and only once for
+all pairs with the same two digests: a million connections that changed in the same way cost hardly more than one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AlikePairs:
 
 @dataclass
 class Comparison:
-    """What two captures have in common, and what not."""
+    """The pairs of two captures, by how they differ, and the connections without a partner."""
 
     level: Level
     #: Pairs that are the same.
@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def is_same(self) -> bool:
-        """Were there connections, and is there nothing that differs?"""
+        """Are there connections, and are all of them the same?"""
         return self.same > 0 and not (self.different or self.only_a or self.only_b)
 
 
@@ -117,12 +117,12 @@ def _is_equal(one: Candidate, other: Candidate) -> bool:
 
 
 def _is_long(one: Candidate, other: Candidate) -> bool:
-    """Are there segments that do not stand in the digests one by one?"""
+    """Does a connection have segments that the digests do not hold one by one?"""
     return one.folded_segments + other.folded_segments > 0
 
 
 def _key(one: Candidate, other: Candidate) -> Hashable:
-    """Return what tells how two connections differ: their digests if these hold all of both, else they alone."""
+    """Return what determines how two connections differ: their digests if these hold all of both, else the streams."""
     if one.digest is None or other.digest is None or _is_long(one, other):
         return one.stream, other.stream
     return one.digest, other.digest
@@ -154,7 +154,7 @@ def _candidates(inspection: Inspection, streams: NDArray[np.int64], numbering: N
 
 
 def _servers(connections: Connections, rows: NDArray[np.int64]) -> list[Endpoint]:
-    """Return the responder of each connection; those that have the same one share it."""
+    """Return the responder of each connection, one object for equal ones."""
     if not len(rows):
         return []
     sockets = Sockets.of(connections, rows, np.full(len(rows), RESPONDER))

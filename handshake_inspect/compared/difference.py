@@ -1,7 +1,7 @@
-"""Two connections, segment by segment: are they the same, and if not, where do they part?
+"""Two connections, segment by segment: are they the same, and if not, where do they first differ?
 
-In: two connections with their normal rows. Out: None, or a `Difference`. How closely is looked is a `Level`: people who
-compare the time before an upgrade with the time after it want to see other options at once, and bare ACKs seldom.
+In: two connections with their normal rows. Out: None, or a `Difference`. A `Level` says how closely they are compared:
+after an upgrade, other options are of interest at once, and bare ACKs seldom.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ALIKE_TEARDOWNS = {"three-segment": "four-way"}
 
 
 class Turn(NamedTuple):
-    """What an end says before the other one speaks."""
+    """What one end sends before the other one sends something."""
 
     sender: End
     #: "SYN", "octets", "FIN", "RST"; the control bits of what is ignored; an ICMP error.
@@ -37,7 +37,7 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparedConnection:
-    """One of the two connections."""
+    """One of the two connections, with its rows."""
 
     connection: Connection
     rows: Sequence[Row]
@@ -67,13 +67,13 @@ class Difference:
 
     @property
     def is_of_states(self) -> bool:
-        """Do they part at a segment that is the same, by the states after it?"""
+        """Is the first difference one of states only, after equal segments?"""
         ours, theirs = self._traits_there
         return self.parted is not None and self.turns is None and ours == theirs
 
     @property
     def way(self) -> Hashable:
-        """In which way they differ: equal for pairs of which the same is to be said."""
+        """The kind of difference: equal for pairs that can be reported together."""
         return self.parted, self.turns or self._traits_there, *self.unequal.items()
 
     @property
@@ -83,7 +83,7 @@ class Difference:
 
     @property
     def unequal(self) -> dict[str, tuple[object, object]]:
-        """Return the parts of the verdicts that differ, those of both."""
+        """Return the parts of both verdicts that differ."""
         return {
             name: (ours, theirs)
             for name, ours, theirs in zip(Verdict._fields, *self.verdicts, strict=True)
@@ -91,12 +91,12 @@ class Difference:
         }
 
     def without_rows(self) -> Difference:
-        """Return the same without the rows that are not spoken of: they are many."""
+        """Return the same without the rows that no report needs: they are many."""
         return replace(self, a=replace(self.a, rows=()), b=replace(self.b, rows=()))
 
 
 def difference(a: ComparedConnection, b: ComparedConnection, level: Level) -> Difference | None:
-    """Return where two connections part; None if they are the same."""
+    """Return the first difference between two connections; None if they are the same."""
     verdicts = that_counts(a.verdict, level), that_counts(b.verdict, level)
     for seen in _SEEN[level]:
         for one, other in zip_longest(seen(a.rows), seen(b.rows)):
@@ -113,7 +113,7 @@ def _turn(seen: _ComparedRow | None) -> Turn | None:
 
 
 class _ComparedRow(NamedTuple):
-    """What is compared of a row, or of several, and where it begins."""
+    """The compared traits of a row, or of several rows, and where these begin."""
 
     what: object
     place: int
@@ -160,14 +160,14 @@ def that_counts(whole: Verdict, level: Level) -> Verdict:
 
 
 def _without_passing(states: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Leave out FIN-WAIT-2 where it was passed on the way to TIME-WAIT (RFC 9293 §3.3.2, figure 5)."""
+    """Leave out FIN-WAIT-2 if TIME-WAIT follows it (RFC 9293 §3.3.2, figure 5)."""
     if states is None or "TIME-WAIT" not in states:
         return states
     return tuple(state for state in states if state != "FIN-WAIT-2")
 
 
 def _said(row: SegmentTraits | ErrorTraits, speech: Mapping[End, Speech]) -> list[Turn]:
-    """Return what one row says that was not said before."""
+    """Return what is new in a row."""
     if isinstance(row, ErrorTraits):
         return [Turn(row.quotes, f"ICMP type {row.type} code {row.code}", 0, row.was_sent is False)]
     bits = row.flags.split(",")
@@ -181,7 +181,7 @@ def _said(row: SegmentTraits | ErrorTraits, speech: Mapping[End, Speech]) -> lis
 
 
 class Speech:
-    """What one end has said so far, in whatever order, pieces and repeats it was captured."""
+    """What one end has sent so far, independent of order, segment sizes and repeats."""
 
     def __init__(self, end: End) -> None:
         self._end = end
@@ -192,13 +192,13 @@ class Speech:
         self._fin: int | None = None
 
     def once(self, what: str) -> list[Turn]:
-        """Say it, if it was not said before."""
+        """Return a text if it was not said before."""
         is_new = what not in self._once
         self._once.add(what)
         return [Turn(self._end, what, 0, False)] if is_new else []
 
     def octets(self, begin: int, stop: int, *, is_last: bool) -> list[Turn]:
-        """Say the octets from `begin` to `stop` as far as they are new, and the FIN when there is no hole before it."""
+        """Return the new octets from `begin` to `stop`, and the FIN if there is no hole before it."""
         before = sum(after - first for first, after in self._spans)
         touching = [one for one in self._spans if one[0] <= stop and begin <= one[1]]
         merged = (min([begin, *(one[0] for one in touching)]), max([stop, *(one[1] for one in touching)]))
@@ -210,10 +210,10 @@ class Speech:
         return [*([Turn(self._end, "octets", new, False)] if new else []), *fin]
 
     def _is_whole(self) -> bool:
-        """Is all said that comes before the FIN? Numbers count from the SYN, which is 0."""
+        """Has everything before the FIN been sent? Numbers count from the SYN, which is 0."""
         first = 1 if "SYN" in self._once else self._spans[0][0] if self._spans else self._fin
         return self._spans == [(first, self._fin)] or (not self._spans and first == self._fin is not None)
 
     def left(self) -> list[Turn]:
-        """Return the FIN, if it was sent and a hole before it never closed."""
+        """Return the FIN if it was sent, and a hole before it was never closed."""
         return self.once("FIN") if self._fin is not None else []

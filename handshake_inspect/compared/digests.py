@@ -1,8 +1,8 @@
-"""All that every connection of a capture did, each in one digest: equal ones went alike, segment by segment.
+"""One digest per connection of a capture: connections with equal digests are the same, segment by segment.
 
 In: an inspection. Out: a digest per connection, made in columns, no object per segment. Two connections with one digest
-have equal normal rows and equal verdicts. The other way round it need not hold: whoever finds two digests that differ
-looks at the steps (`difference`). A connection that ICMP errors are about has no digest: its steps tell.
+have equal normal rows and equal verdicts. The reverse need not hold: if two digests differ, the steps must be compared
+(`difference`). A connection that ICMP errors quote has no digest: its steps must be compared.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _Part = tuple[bytes, list[int]]
 
 @dataclass
 class Numbering:
-    """What all captures that are compared have numbers for: the same number, the same thing."""
+    """Numbers that all compared captures share: equal things have equal numbers."""
 
     judgements: dict[Judgement, int] = field(default_factory=dict)
     offers: dict[SynOptions, int] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def digests_of(inspection: Inspection, numbering: Numbering) -> Digests:
 
 
 def _digested(parts: list[_Part], count: int) -> Iterator[bytes]:
-    """Yield the digest of what the parts have of each connection, and before it of how long each piece is."""
+    """Yield the digest of each connection's columns, preceded by the lengths of the pieces."""
     lengths = np.stack([np.diff(start) for _, start in parts], axis=1)
     pieces = _part(lengths, np.arange(count + 1), lengths.itemsize * len(parts))
     columns = [[octets[a:b] for a, b in pairwise(start)] for octets, start in [pieces, *parts]]
@@ -114,7 +114,7 @@ def _rows(decided: DecidedPart, numbering: Numbering) -> _Part:
 
 
 def _events(decided: DecidedPart) -> Iterator[_Part]:
-    """What happened, and which assumptions were disproved or confirmed; rows counted from the connection's first."""
+    """Events, and which assumptions were disproved or confirmed; rows are counted from the connection's first."""
     events, start = decided.events, decided.part.rows.start
     conn = np.repeat(np.arange(len(start) - 1), np.diff(events.start))
     records = np.zeros(len(events.code), _EVENT)
@@ -146,13 +146,13 @@ def _judgement_numbers(decided: DecidedPart, numbering: Numbering) -> NDArray[np
 
 
 def _offer_numbers(names: Names, numbering: Numbering) -> NDArray[np.int64]:
-    """What each option list offers, by its number."""
+    """The number of what each option list offers, by the number of the list."""
     known = numbering.offers
     return np.array([known.setdefault(syn_options(octets), len(known)) for octets in names.options.values], np.int64)
 
 
 def _finding_numbers(inspection: Inspection, numbering: Numbering) -> NDArray[np.int64]:
-    """Number the sets of codes that were found of each connection, as `normal.Verdict` has them."""
+    """Number the sets of finding codes of the connections, as `normal.Verdict` has them."""
     sets, number = inspection.connections.findings.code_sets(np.arange(len(inspection.connections)))
     known = numbering.findings
     counted = [" ".join(sorted({*codes} - NOT_OF_EVERY_RUN)) for codes in sets]

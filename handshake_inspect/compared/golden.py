@@ -1,7 +1,7 @@
-"""Golden ladders: the text that a repository keeps of how connections went, compared with how they go now.
+"""Golden ladders: the text of ladders kept in a repository, compared with what a capture shows now.
 
-In: the lines of a capture's golden text, as `views.golden` writes them, and what a file holds. Out: the first line
-that differs, with the segment that it is about, and a unified difference for a pull request.
+In: the lines of a capture's golden text, as `views.golden` writes them, and the text of a file. Out: the first line
+that differs, with the segment that it is about, and a unified diff for a pull request.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def read_golden(path: str) -> str:
 
 
 def first_difference(golden: str, seen: Sequence[GoldenLine]) -> GoldenDifference | None:
-    """Return where what a capture shows first differs from a golden text; None if it does not."""
+    """Return the first difference of a capture from a golden text; None if there is none."""
     at = _LinesAbout()
     for number, (expected, line) in enumerate(zip_longest(golden.splitlines(), seen), start=1):
         at.pass_over(line)
@@ -80,7 +80,7 @@ def first_difference(golden: str, seen: Sequence[GoldenLine]) -> GoldenDifferenc
 
 
 class _LinesAbout:
-    """The connection and the segment that lines are about; a line about none belongs to those before it."""
+    """The connection and the segment of each line; a line about none belongs to those of the line before."""
 
     def __init__(self) -> None:
         self.stream: int | None = None
@@ -95,7 +95,7 @@ class _LinesAbout:
 
 
 def unified(golden: str, seen: Sequence[GoldenLine], golden_name: str, capture_name: str) -> Iterator[str]:
-    """Yield the lines of a unified difference, from what the golden text says to what the capture shows.
+    """Yield the lines of a unified diff, from the golden text to what the capture shows.
 
     Of long texts only what is near the first line that differs: the time that difflib takes grows with the square.
     """

@@ -1,9 +1,9 @@
-"""What of a connection is the same whenever the same programs run again: what two captures can be compared by.
+"""The traits of a connection that are the same whenever the same programs run again.
 
-In: a connection and its steps. Out: the same steps without times, absolute numbers and sizes of windows, and its
-verdict. RFC 9293 §3.4.1: initial numbers are chosen anew for each connection; the client's port is, and what a window
-offers is a matter of memory. What stays: who sent which control bits, with which numbers counted from the SYN, how many
-octets, what was offered, what had to be ignored, and in which states that left both ends.
+In: a connection and its steps. Out: the same steps without times, absolute numbers and window sizes, and its verdict.
+Initial numbers are chosen anew for each connection (RFC 9293 §3.4.1), and so is the client's port; a window depends on
+free memory. The same are: who sent which control bits, the numbers counted from the SYN, the octets, the options, what
+had to be ignored, and the states of both ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NOT_OF_EVERY_RUN = frozenset(code for code, rule in BY_CODE.items() if rule.code
 
 
 class SegmentTraits(NamedTuple):
-    """By what a segment is compared with another."""
+    """The traits by which segments are compared."""
 
     sender: End
     flags: str
@@ -38,7 +38,7 @@ class SegmentTraits(NamedTuple):
 
 
 class ErrorTraits(NamedTuple):
-    """By what an ICMP error is compared with another."""
+    """The traits by which ICMP errors are compared."""
 
     quotes: End
     type: int
@@ -112,7 +112,7 @@ def _of_any_run(number: int, relative: int, letters: str) -> tuple[int, str]:
 
 
 def traits(row: Row) -> SegmentTraits | ErrorTraits:
-    """Return by what a normal row is compared; of an ICMP error, who sent it is a matter of the way."""
+    """Return the traits of a normal row; the sender of an ICMP error is none, because it depends on the path."""
     if isinstance(row, IcmpError):
         return ErrorTraits(row.quotes, row.type, row.code, row.flags, row.relative_seq, row.mtu, row.was_sent)
     return SegmentTraits(

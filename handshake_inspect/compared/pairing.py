@@ -1,9 +1,9 @@
-"""Which connection of one capture is which of the other.
+"""The connections of one capture -> those of the other.
 
-In: of both captures a list of connections, each with its server and with what it did. Out: pairs, and those that have
-no partner. Clients' ports say nothing, nor does the order in which concurrent clients begin: a server is known by its
-address and port, or by its port alone if the address is another one. Connections of one server are paired by what they
-did, from all of it to hardly anything; so one too many is told as one too many, not as if all behind it had changed.
+In: for both captures a list of connections, each with its server and its behaviour. Out: pairs, and connections without
+a partner. The clients' ports mean nothing, nor does the order in which concurrent clients begin. Servers are matched by
+address and port, or by port alone if the addresses differ. Connections of one server are paired by behaviour, from all
+of it to hardly any of it; so an additional connection is reported as one, and not as a change of all later ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Candidate:
 
 @dataclass
 class Pairing:
-    """Who belongs together, by stream; each list in the order of the first capture it is about."""
+    """The pairs, by stream, and the streams without a partner; each list in the order of its first capture."""
 
     pairs: list[tuple[Candidate, Candidate]] = field(default_factory=list)
     only_a: list[Candidate] = field(default_factory=list)
@@ -63,7 +63,7 @@ def pair(a: Sequence[Candidate], b: Sequence[Candidate]) -> Pairing:
 def _servers(
     a: Sequence[Candidate], b: Sequence[Candidate]
 ) -> tuple[dict[Hashable, list[Candidate]], dict[Hashable, list[Candidate]]]:
-    """Group the connections by server: by what of its address and port both captures know, at worst all together."""
+    """Group the connections by server: by address and port, by port alone, or all together."""
     endpoints = {one.server for one in a} & {one.server for one in b}
     ports_a, ports_b = ({one.server.port for one in some if one.server not in endpoints} for some in (a, b))
     ports = ports_a & ports_b
@@ -98,7 +98,7 @@ def _pair_alike(
     alike: Callable[[Candidate], Hashable],
     pairs: list[tuple[Candidate, Candidate]],
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """Pair those that have this in common, in their order. Returns those that are left."""
+    """Pair the connections for which this is equal, in order. Return those that are left."""
     waiting: dict[Hashable, deque[Candidate]] = defaultdict(deque)
     for one in b:
         waiting[alike(one)].append(one)

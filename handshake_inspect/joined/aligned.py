@@ -1,8 +1,8 @@
 """The segments of both places, in the same terms.
 
-In: two `Vantage`s and their `Pairing`. Out: an `AlignedSegments` for each place, whose directions and numbers are those
-of the first: an end's initial number may have been changed on the way, and all its later ones with it. Where only the
-second place has seen from where an end counts, that is told in the terms of the first.
+In: two `Vantage`s and their `Pairing`. Out: an `AlignedSegments` for each place, with the directions and numbers of the
+first: an end's initial number may have been changed on the way, and all its later ones with it. If only the second
+place has seen the initial number of an end, it is converted to a number of the first.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ class AlignedSegments:
     timestamp: Rows
 
     def base(self) -> list[Rows]:
-        """What makes two segments alike: direction, numbers, length and control bits."""
+        """The columns by which segments are matched: direction, numbers, length and control bits."""
         return [self.direction, self.seq, self.ack, self.payload, self.flags & CORE]
 
     def told(self) -> list[NDArray[Any]]:
-        """All that a segment tells but when."""
+        """All columns of a segment but its time."""
         return [self.seq, self.ack, self.payload, self.flags, self.window, self.ip_id, self.timestamp]
 
 
 @dataclass
 class Origins:
-    """From where the numbers of each end count. Arrays of shape (c, 2)."""
+    """The number from which each end counts. Arrays of shape (c, 2)."""
 
     #: Its initial number, as the first place has it, or would have it; else the first of its numbers there.
     number: Rows
@@ -62,7 +62,7 @@ class Origins:
 
 
 def align(first: Vantage, second: Vantage, pairing: Pairing) -> tuple[AlignedSegments, AlignedSegments, Origins]:
-    """Return the segments of both places, and from where their numbers count."""
+    """Return the segments of both places, and the numbers from which they count."""
     shift = _shifts(first, second, pairing)
     here, known_here = _initial(first, pairing.first, np.zeros(len(pairing), np.bool_))
     there, known_there = _initial(second, pairing.second, pairing.is_flipped)
@@ -75,7 +75,7 @@ def align(first: Vantage, second: Vantage, pairing: Pairing) -> tuple[AlignedSeg
 
 
 def _signed(numbers: Rows) -> Rows:
-    """Return differences of sequence numbers as the shorter way round the circle."""
+    """Return differences of sequence numbers modulo 2**32 as signed numbers."""
     return (numbers + (1 << 31)) % (1 << 32) - (1 << 31)
 
 

@@ -1,7 +1,7 @@
-"""What the way changed: sockets, initial numbers, options, TTL, window, control bits.
+"""What was changed on the path: sockets, initial numbers, options, TTL, window, control bits.
 
-In: a `Matching`. Out: `Changes`, in columns; `differences` has the words. A TTL that falls by the same number on every
-segment is the routers on the way, and no change. Nor is what a snap length cut off.
+In: a `Matching`. Out: `Changes`, in columns; `differences` puts them in words. A TTL that falls by the same number in
+every segment shows the routers on the path, and is no change. Nor is what a snap length cut off.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Changes:
 
 
 def find_changes(first: Vantage, second: Vantage, pairing: Pairing, matching: Matching, clocks: Clocks) -> Changes:
-    """Compare what both places saw."""
+    """Compare the segments that both places saw."""
     a, b = matching.first, matching.second
     left, right = matching.left, matching.right
     direction = left.direction[a]
@@ -74,7 +74,7 @@ def find_changes(first: Vantage, second: Vantage, pairing: Pairing, matching: Ma
 
 
 def _translated(names: Names, to: Names) -> Rows:
-    """Return what number each option list has among other names, -1 if it is not there."""
+    """Return the number of each option list among other names, -1 if it is not there."""
     return np.array([to.options.number(one) if one in to.options else -1 for one in names.options.values], np.int64)
 
 
@@ -93,7 +93,7 @@ def _routers(first: Vantage, second: Vantage, matching: Matching, clocks: Clocks
 
 
 def _compare_sockets(first: Vantage, second: Vantage, pairing: Pairing, of_end: Rows) -> None:
-    """Mark the ends whose address or port is another one at the second place."""
+    """Mark the ends whose address or port differs at the second place."""
     both = np.flatnonzero(pairing.at_both)
     one, other, flipped = pairing.first[both], pairing.second[both], pairing.is_flipped[both]
     for side, (end, peer) in enumerate((("o", "r"), ("r", "o"))):

@@ -1,11 +1,11 @@
 """Which end each place is near, and how far the clocks of the two places are apart.
 
-In: a `Matching`. Out: `Clocks`. Nothing arrives before it was sent. So in one direction what the second clock shows
-less the first one is at least the difference of the clocks, and at most that in the other: the difference lies between
-the greatest of the one and the least of the other (the bounds of RFC 5905 §8, and of V. Paxson, "On Calibrating
-Measurements of Packet Transit Times", 1998). How wide that interval is, is how long a segment was at least under way
-there and back: for this no two clocks are compared. Which way round it is not empty tells which end each place is near.
-Clocks drift: what a bound says of other times, `drift` says.
+In: a `Matching`. Out: `Clocks`. No segment arrives before it was sent. So the time by the second clock minus the time
+by the first is at least the difference of the clocks in one direction, and at most that in the other: the difference
+lies between the greatest of the one and the least of the other (the bounds of RFC 5905 §8, and of V. Paxson, "On
+Calibrating Measurements of Packet Transit Times", 1998). The width of that interval is the least round trip between the
+places, whatever the clocks show. The assignment of ends to places for which the interval is not empty tells which end
+each place is near. Clocks drift: `drift` carries a bound over to other times.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Offset:
 
     @classmethod
     def between(cls, lower_ns: int, upper_ns: int) -> Offset | None:
-        """Return what is known by these bounds; None if one is missing, or they exclude each other."""
+        """Return the offset between these bounds; None if one is missing, or they contradict each other."""
         return cls(lower_ns, upper_ns) if NEVER < lower_ns <= upper_ns < EVER else None
 
     @property
@@ -49,7 +49,7 @@ class Offset:
 
     @property
     def uncertainty_ns(self) -> int:
-        """How far it may be off, either way."""
+        """Half the width of the interval: how far the guess may be off."""
         return (self.upper_ns - self.lower_ns + 1) // 2
 
 
@@ -84,11 +84,11 @@ class Clocks:
 
     @property
     def is_known(self) -> Mask:
-        """Is anything known of the clocks during each connection? Shape (c,)."""
+        """For which connections is the offset of the clocks known? Shape (c,)."""
         return _is_interval(self.lower_ns, self.upper_ns)
 
     def offset(self, number: int) -> Offset | None:
-        """Return what is known of the clocks during a connection."""
+        """Return the offset of the clocks during a connection; None if it is not known."""
         return Offset.between(int(self.lower_ns[number]), int(self.upper_ns[number]))
 
     def ahead_ns(self, connection: Rows, time_ns: Rows) -> Rows:
@@ -104,7 +104,7 @@ class Clocks:
 
 @dataclass
 class _Apart:
-    """How far the times of segments that both places saw lie apart. Arrays of shape (k,)."""
+    """The time differences of segments that both places saw. Arrays of shape (k,)."""
 
     direction: Rows
     #: By the first clock.
@@ -116,7 +116,7 @@ class _Apart:
 
 
 def compare_clocks(first: Vantage, second: Vantage, pairing: Pairing, matching: Matching) -> Clocks:
-    """Compare the clocks by what both places saw."""
+    """Compare the clocks by the segments that both places saw."""
     seen, many = _apart(first, second, matching), len(pairing)
     least = _least(seen.direction, seen.apart_ns, 2 * many).reshape(-1, 2)
     greatest = -_least(seen.direction, -seen.apart_ns, 2 * many).reshape(-1, 2)
@@ -191,7 +191,7 @@ def _bounds(seen: _Apart, above: Mask, below: Mask) -> tuple[LowerBounds, LowerB
 def _together(
     bounds: tuple[LowerBounds, LowerBounds], when: tuple[Rows, Rows], connections: int
 ) -> tuple[Rows, Rows] | None:
-    """Return bounds of each connection by all together; None if no drift explains all."""
+    """Return bounds for each connection from all connections together; None if no drift explains them."""
     connection, when_ns = when
     lower, minus_upper = (one.at(when_ns) for one in bounds)
     if (lower > -minus_upper).any():
@@ -207,13 +207,13 @@ def _least(group: Rows, values: Rows, groups: int) -> Rows:
 
 
 def _is_interval(lower_ns: Rows, upper_ns: Rows) -> Mask:
-    """Are there both bounds, and do they not exclude each other?"""
+    """Are both bounds known, and is the lower one not above the upper one?"""
     found: Mask = (lower_ns > NEVER) & (upper_ns < EVER) & (lower_ns <= upper_ns)
     return found
 
 
 def _near(least: Rows, greatest: Rows, ttl: Rows, hosts: Sequence[Rows]) -> tuple[Rows, Rows]:
-    """Decide which end the first place is near, and say how that is known.
+    """Return which end the first place is near, and how that is known.
 
     `least`, `greatest`: how far the times of the segments of each end lie apart at the two places. Shape (c, 2).
     `ttl`: above 0 if those of the originator have the higher TTL at the first place. `hosts`: a number for the host of
@@ -248,6 +248,6 @@ def _hosts(first: Vantage, second: Vantage, pairing: Pairing) -> list[Rows]:
 
 
 def is_near_first(clocks: Clocks, direction: Rows) -> Mask:
-    """Say of each of these directions whether its sender is near the first place."""
+    """Mark the directions whose sender is near the first place."""
     near: Mask = (direction & 1) == clocks.near_first[direction >> 1]
     return near

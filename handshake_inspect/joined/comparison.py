@@ -1,4 +1,4 @@
-"""Two inspections compared: everything that is known of what happened between, in columns.
+"""Two inspections compared: everything that is known of the path between, in columns.
 
 In: two `Inspection`s in which no segment was folded. Out: `Comparison`. This is the only wiring of the modules above.
 """
@@ -22,7 +22,7 @@ from handshake_inspect.quantities import duration
 
 
 class NotOneClockError(ValueError):
-    """One clock is said to have stamped both captures, and by what they show it cannot have."""
+    """The caller says that one clock stamped both captures, and the captures prove that it did not."""
 
 
 @dataclass
@@ -50,13 +50,13 @@ class Comparison:
         return np.arange(start[connection], start[connection + 1]) if connection >= 0 else np.zeros(0, np.int64)
 
     def exchanged(self, number: int) -> tuple[bool, bool]:
-        """Say of each place whether its own inspection has the ends of a connection the other way round."""
+        """For each place: does its own inspection have the ends of a connection exchanged?"""
         first = int(self.pairing.first[number])
         return bool(first >= 0 and self.first.is_exchanged[first]), bool(self.pairing.is_flipped[number])
 
 
 def compare(first: Inspection, second: Inspection, *, same_clock: bool = False) -> Comparison:
-    """Compare two inspections. Raises `NotOneClockError` if that is said and cannot be."""
+    """Compare two inspections. Raises `NotOneClockError`."""
     one, other = vantage(first), vantage(second)
     one, pairing = pair(one, other).as_told(one)
     matching = match(one, other, pairing)
@@ -77,7 +77,7 @@ def compare(first: Inspection, second: Inspection, *, same_clock: bool = False) 
 
 
 def _as_one(clocks: Clocks) -> Clocks:
-    """Return what is known of the clocks if they are one."""
+    """Return the clocks of two captures that one clock stamped."""
     lower, upper = clocks.bounds_ns
     if lower > 0 or upper < 0:
         apart = f"ahead by {duration(lower)}" if lower > 0 else f"behind by {duration(-upper)}"

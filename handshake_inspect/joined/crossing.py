@@ -1,4 +1,4 @@
-"""The segments of one connection, from where each was sent to where it arrived, and in what order all that happened.
+"""The segments of one connection from sending to arrival, in order.
 
 In: a `Comparison` and the number of a connection. Out: `Moment`s.
 """
@@ -44,7 +44,7 @@ class _Crossing:
         self._made: dict[int | tuple[int, int], JoinedSegment] = {}
 
     def _steps_at(self, place: int) -> dict[int, Step]:
-        """Return what each row of this connection says, at one of the places."""
+        """Return the step of each row of this connection at one of the places."""
         rows, inspection = self._rows[place], self._comparison.places[place].inspection
         if not len(rows):
             return {}
@@ -53,7 +53,7 @@ class _Crossing:
         return dict(zip(rows.tolist(), steps, strict=True))
 
     def _spelled(self, told: list[dict[int, Step]]) -> list[dict[int, Step]]:
-        """Return what both places say, in the same letters and numbers."""
+        """Return the steps of both places, with the same letters and numbers."""
         matching = self._comparison.matching
         return [
             {
@@ -120,7 +120,7 @@ class _Crossing:
         )
 
     def _died(self, place: int, row: int, step: Step) -> Iterator[Step]:
-        """Yield what of a segment died, as segments."""
+        """Yield the lost parts of a segment, as segments."""
         gaps = (self._comparison.fates.died_first, self._comparison.fates.died_second)[place]
         for at in np.flatnonzero(gaps.row == row).tolist():
             seq = int(gaps.seq[at])
@@ -132,12 +132,12 @@ class _Crossing:
         return (self._comparison.fates.late_first, self._comparison.fates.late_second)[place]
 
     def _side(self, place: int, row: int) -> int:
-        """Return who sent it: 0 or 1, as the first place has the ends."""
+        """Return the side that sent it, 0 or 1, as the first place has the ends."""
         matching = self._comparison.matching
         return int((matching.left, matching.right)[place].direction[row]) & 1
 
     def _is_near(self, place: int, row: int) -> bool:
-        """Is this the place near its sender?"""
+        """Is this place the one near the sender?"""
         return (self._side(place, row) == int(self._comparison.clocks.near_first[self._number])) == (place == 0)
 
     def _sight(self, place: int, row: int) -> Sighting:

@@ -1,4 +1,4 @@
-"""Columns -> objects: makes a `JoinedConnection` of a `Comparison`, when somebody asks for it."""
+"""Columns -> objects: makes a `JoinedConnection` from a `Comparison` when it is asked for."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _look(places: Sequence[Vantage], rows: Sequence[int]) -> PlacePair[Connectio
 
 
 def _are_exchanged(place: Vantage, rows: Rows) -> list[bool]:
-    """Say of each connection whether the inspection of a place has its ends the other way round."""
+    """Mark the connections whose ends the inspection of a place has exchanged."""
     return [row >= 0 and bool(one) for row, one in _with(rows, place.is_exchanged)]
 
 
@@ -104,7 +104,7 @@ def _streams(place: Vantage, rows: Rows) -> list[int | None]:
 
 
 def _with(rows: Rows, *columns: NDArray[Any]) -> Iterator[tuple[int, ...]]:
-    """Return these rows, and what stands there in columns; of row -1 something."""
+    """Return these rows, each with its values in the columns; those of row -1 mean nothing."""
     if not all(map(len, columns)):
         return iter([(-1, *[-1] * len(columns))] * len(rows))
     return zip(rows.tolist(), *(column[rows].tolist() for column in columns), strict=True)
@@ -121,7 +121,7 @@ def _ends(place: Vantage, rows: Rows, flipped: Sequence[bool]) -> Iterator[Ends]
 
 @lru_cache(maxsize=4 * BLOCK_CONNECTIONS)
 def _endpoint(ip_version: int, upper: int, lower: int, port: int) -> Endpoint:
-    """Make a socket address: mostly the second place has the same as the first."""
+    """Return a socket address; cached, because mostly both places have the same."""
     return Endpoint(address(ip_version, upper, lower), port)
 
 
@@ -149,7 +149,7 @@ def _initial_numbers(comparison: Comparison, numbers: Rows) -> Iterator[Pair[int
 
 
 def _ways(comparison: Comparison, numbers: Rows, side: int) -> Iterator[DirectionFate]:
-    """Yield how the segments of one side of each connection fared."""
+    """Yield the fate of the segments of one side, for each connection."""
     ways = comparison.ways
     columns = (
         ways.sent, ways.arrived, ways.is_rough, comparison.changes.routers, ways.has_delays, ways.least_ns,
@@ -168,7 +168,7 @@ def _ways(comparison: Comparison, numbers: Rows, side: int) -> Iterator[Directio
 
 
 def _rough(comparison: Comparison, number: int, side: int) -> dict[str, tuple[int, ...]]:
-    """Return the frames of the segments of an end that did not just arrive, by what became of them."""
+    """Return the frames of the segments of an end that did not simply arrive, by their fate."""
     found: dict[str, list[int]] = {}
     fates, matching = comparison.fates, comparison.matching
     for place, aligned, fate, late in (
@@ -193,14 +193,14 @@ def _clock_of_each(clocks: Clocks, numbers: Rows) -> Iterator[Clock | None]:
 
 
 def _changes(comparison: Comparison, numbers: Rows, ends: Sequence[Sequence[Ends]]) -> Iterator[tuple[Change, ...]]:
-    """Yield what changed on the way of each connection."""
+    """Yield what was changed on the path, for each connection."""
     has_changed = np.any(comparison.changes.of_end[numbers], axis=1)
     for number, is_changed, *sockets in zip(numbers.tolist(), has_changed.tolist(), *ends, strict=True):
         yield tuple(_changes_of(comparison, number, sockets)) if is_changed else ()
 
 
 def _changes_of(comparison: Comparison, number: int, ends: Sequence[Ends]) -> Iterator[Change]:
-    """Yield what changed on the way of a connection, by end: for all of its segments, then for some."""
+    """Yield the changes of one connection by end: those of all segments, then those of some."""
     near = int(comparison.clocks.near_first[number])
     for side, sender in enumerate(ENDS):
         arrived = int(comparison.ways.arrived[number, side])
@@ -212,7 +212,7 @@ def _changes_of(comparison: Comparison, number: int, ends: Sequence[Ends]) -> It
 
 
 def _of_all(comparison: Comparison, number: int, side: int, ends: Sequence[Ends]) -> Iterator[tuple[str, str, str]]:
-    """Yield what is another for all segments of an end, as the first place has it and as the second."""
+    """Yield what differs in all segments of an end: the value at the first place, and at the second."""
     bits = int(comparison.changes.of_end[number, side])
     here, there = (sockets[side] for sockets in ends)
     if here is not None and there is not None:
@@ -227,7 +227,7 @@ def _of_all(comparison: Comparison, number: int, side: int, ends: Sequence[Ends]
 
 
 def _of_segments(comparison: Comparison, number: int, side: int, arrived: int) -> Iterator[Change]:
-    """Yield what changed in some segments of an end, each kind once: how it was first, and in how many."""
+    """Yield what changed in some segments of an end, each kind once: its first occurrence, and the count."""
     to_second = side == int(comparison.clocks.near_first[number])
     first: dict[str, tuple[str, str]] = {}
     count: Counter[str] = Counter()
@@ -240,7 +240,7 @@ def _of_segments(comparison: Comparison, number: int, side: int, arrived: int) -
 
 
 def _changed(comparison: Comparison, number: int, side: int) -> Sequence[int]:
-    """Return the matched segments of an end that changed on the way."""
+    """Return the matched segments of an end that were changed."""
     rows = comparison.rows(0, number)
     matched = comparison.matching.of_first[rows]
     own = (matched >= 0) & (comparison.matching.left.direction[rows] == 2 * number + side)

@@ -1,4 +1,4 @@
-"""What one segment said when it was sent, and what it said when it arrived, in words.
+"""How one segment differs between sending and arrival, in words.
 
 In: a `Comparison`, and a segment that both places saw. Out: (what, before, after).
 """
@@ -55,14 +55,14 @@ def _stamp(value: int) -> str:
 
 
 def compare_options(here: bytes, there: bytes) -> Iterator[tuple[str, str, str]]:
-    """Yield the options in which two lists differ; if they offer the same, the octets: order or padding do."""
+    """Yield the options in which two lists differ; if only order or padding differ, their octets."""
     one, other = _spelled(parse(here)), _spelled(parse(there))
     different = [(name, one[name], other[name]) for name in one if one[name] != other[name]]
     yield from different or [("options", here.hex(" "), there.hex(" "))]
 
 
 def _spelled(options: Options) -> dict[str, str]:
-    """Say what a SYN offers, option by option."""
+    """Return what a SYN offers as text, option by option."""
     said = {
         "MSS": options.mss,
         "window scale": options.window_scale,

@@ -1,7 +1,7 @@
-"""What bounds of the difference of two clocks say of other times than their own.
+"""Bounds of the difference of two clocks, carried over to other times.
 
-In: bounds, and when each was found. Out: `LowerBounds`, which answers for any time. Two clocks do not run alike, so the
-older a bound is the less it says. How much less, no capture tells: that is assumed, of quartz as computers have it.
+In: bounds, and the time of each. Out: `LowerBounds`, which answers for any time. Two clocks do not run equally fast, so
+a bound weakens with its age. No capture tells by how much: the drift of ordinary quartz clocks is assumed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DRIFT_PPM = 100
 
 
 def drifted_ns(time_ns: Rows) -> Rows:
-    """Return how far two clocks drift apart in these times at the most."""
+    """Return the most by which two clocks drift apart in these times."""
     return time_ns // (1_000_000 // DRIFT_PPM)
 
 

@@ -1,7 +1,7 @@
-"""ICMP errors that quote segments of a connection: at which of the two places each was seen.
+"""ICMP errors that quote segments of a connection, and the places at which each was seen.
 
-In: the `IcmpError`s of both places. Out: `JoinedError`s. An error is known by what it says and by the number that it
-quotes; of several that are alike the first of one place is the first of the other.
+In: the `IcmpError`s of both places. Out: `JoinedError`s. Errors are matched by their message and the number that they
+quote; several equal ones are matched in order.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What became of each segment on the way.
+"""The fate of each segment on the path.
 
-In: a `Matching` and `Clocks`. Out: `Fates`, one for every segment of both places. The place near its sender saw it when
-it was sent, the other when it had arrived. So what only the first of these saw died on the way, and what only the other
-saw was made there: unless the other capture did not run then, or missed it. Where that cannot be told no loss is
-claimed. RFC 4737 §4 says what is reordered: what arrives after something that was sent later.
+In: a `Matching` and `Clocks`. Out: `Fates`, one for every segment of both places. The place near its sender saw a
+segment when it was sent, the other place when it arrived. So a segment that only the first one saw was lost on the
+path, and one that only the other saw was made there: unless the other capture did not run then, or missed it. If that
+cannot be told, no loss is claimed. Reordered (RFC 4737 §4) is what arrives after something that was sent later.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _Place:
 
 
 def find_fates(first: Vantage, second: Vantage, matching: Matching, clocks: Clocks) -> Fates:
-    """Say what became of each segment."""
+    """Find the fate of each segment."""
     places = (
         _place(first, second, matching, clocks, is_first=True),
         _place(second, first, matching, clocks, is_first=False),
@@ -119,7 +119,7 @@ def _place(vantage: Vantage, other: Vantage, matching: Matching, clocks: Clocks,
 
 
 def _covered(place: _Place, rows: Rows) -> Mask:
-    """Say of rows of this place, all sent near it or all far from it, whether the other capture ran at their time.
+    """Mark the rows of this place, all sent near it or all far from it, at whose time the other capture ran.
 
     It did if it has some that were sent before and after; or frames from before such a segment can have been there,
     and from after.
@@ -141,7 +141,7 @@ def _covered(place: _Place, rows: Rows) -> Mask:
 
 
 def _leave(place: _Place, fate: Rows) -> None:
-    """Decide about what was sent near this place and not seen at the other."""
+    """Decide about the segments that were sent near this place and not seen at the other."""
     rows = np.flatnonzero(place.is_near & ~place.is_matched)
     covered = _covered(place, rows)
     fate[rows] = np.where(covered, LOST, UNSEEN)
@@ -151,7 +151,7 @@ def _leave(place: _Place, fate: Rows) -> None:
 
 
 def _repeated_in_vain(place: _Place, rows: Rows) -> Mask:
-    """Say of segments whether their sender had no answer to them and sent them again, or again already.
+    """Mark the segments that their sender repeated without an answer, and such repeats.
 
     Then TCP itself took them for lost (RFC 9293 §3.8.1). But if the other end spoke meanwhile, and the other capture
     shows nothing of that, it did not run.
@@ -192,7 +192,7 @@ def _acknowledged(aligned: AlignedSegments, connection: Rows, side: int) -> Rows
 
 
 def _arrive(place: _Place, fate: Rows) -> None:
-    """Decide about what was seen at this place, where it arrives, and not at the one near its sender."""
+    """Decide about the segments that arrived at this place and were not seen at the one near their sender."""
     rows = np.flatnonzero(~place.is_near & ~place.is_matched)
     fate[rows] = np.where(_covered(place, rows), MADE, UNSENT)
     if not len(rows):
@@ -210,7 +210,7 @@ def _arrive(place: _Place, fate: Rows) -> None:
 
 
 def _recut(matching: Matching, places: Sequence[_Place], fates: Sequence[Rows], times: Times) -> list[Gaps]:
-    """Take back what was decided of what is only cut otherwise at the other place; return what died of that."""
+    """Correct the fates of segments that the other place has in other sizes; return their lost octets."""
     rows = [np.flatnonzero((fate != ARRIVED) & (fate != COPIED)) for fate in fates]
     died = []
     found = cut_otherwise(matching.left, matching.right, rows[0], rows[1], times)
@@ -238,7 +238,7 @@ def _copied_pieces(aligned: AlignedSegments, fate: Rows, rows: Rows) -> None:
 def _missed(
     matching: Matching, clocks: Clocks, places: Sequence[_Place], fates: Sequence[Rows], times: Times
 ) -> list[Rows]:
-    """Find what the other place acknowledged and does not show; return the rows that acknowledge, by place."""
+    """Find what was acknowledged but not captured at the other place; return the acknowledging rows, by place."""
     proofs = []
     for number, (place, fate) in enumerate(zip(places, fates, strict=True)):
         near, there = place.aligned, places[1 - number]
@@ -261,7 +261,7 @@ def _least_ahead_ns(clocks: Clocks, direction: Rows, times: Times, *, is_first: 
 
 
 def _late(matching: Matching, clocks: Clocks, first_rows: int, second_rows: int) -> tuple[Mask, Mask]:
-    """Mark what arrived after something that the same end had sent later, at the place where it arrived."""
+    """Mark the segments that arrived after one that the same end had sent later."""
     late_first, late_second = np.zeros(first_rows, np.bool_), np.zeros(second_rows, np.bool_)
     direction = matching.left.direction[matching.first]
     to_second = is_near_first(clocks, direction)

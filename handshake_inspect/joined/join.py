@@ -1,6 +1,6 @@
-"""`join()`: two captures of the same connections, and what happened to these on the way between.
+"""`join()`: two captures of the same connections, and what happened to them on the path between.
 
-In: two sources. Out: `Joined`, of which a connection, or its segments, are made when they are asked for.
+In: two sources. Out: `Joined`, whose connections and their segments are made when they are asked for.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Which segment of one place is which of the other, of connections that both saw.
+"""The segments of one place -> those of the other, for connections that both saw.
 
 In: two `Vantage`s and their `Pairing`. Out: `Matching`: rows of one `SeenTable` beside rows of the other.
 
-A segment is known by its numbers, counted from the initial ones, its length and its control bits. That leaves the
-sendings of one segment alike; they are told apart by the IP identification (RFC 6864 §4: only a copy made on the way
-has the same) and by the timestamp, where the way leaves these alone, which is found out for each direction first. What
-is still alike is matched in order of time: nothing arrives before it was sent, and of several sendings the one is meant
-that makes the journey most like that of the others.
+Segments are matched by their numbers, counted from the initial ones, their length and their control bits. That does not
+tell retransmissions from the original; these differ in the IP identification (RFC 6864 §4: only a copy made on the path
+has the same) and in the timestamp, if the path does not change these, which is found out for each direction first. What
+is still equal is matched in order of time: nothing arrives before it was sent, and of several sendings the one is
+chosen whose time under way is nearest to the usual one.
 
-Where both places saw the very same segments of an end in the very same order, as of most ends, each is matched with the
-one at its place in that order: the rules come to that too, and take ten times as long.
+If both places saw the same segments of an end in the same order, as for most ends, they are matched in that order: the
+rules lead to the same result, and take ten times as long.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Columns = Callable[[Rows], Iterable[Rows]]
 
 @dataclass
 class Likeness:
-    """What a segment and a copy of it have in common."""
+    """The columns in which a segment and a copy of it are equal."""
 
     place: Vantage
     aligned: AlignedSegments
@@ -40,12 +40,12 @@ class Likeness:
     marks: list[Rows]
 
     def in_connection(self, rows: Rows) -> Iterator[Rows]:
-        """Return it as the segments belong to their connections."""
+        """Return the columns as they are counted in the connection."""
         aligned = self.aligned
         return (column[rows] for column in (*aligned.base(), *self.marks, aligned.window, aligned.flags))
 
     def as_captured(self, rows: Rows) -> list[Rows]:
-        """Return it as they stand in the capture, whichever connection they were taken for."""
+        """Return the columns as captured, independent of the connection."""
         place, aligned = self.place, self.aligned
         connection, side = place.seen["connection"][rows], place.seen["side"][rows]
         ends = [np.where(side == 0, *(place.sockets[f"{end}_{part}"][connection] for end in order)).astype(np.int64)
@@ -87,7 +87,7 @@ def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
     ip_id_is_kept, timestamp_is_kept = _are_kept(left, right, matched.unmatched(), directions)
 
     def sending(side: AlignedSegments) -> list[Rows]:
-        """What tells one sending of a segment from another."""
+        """The columns that tell one sending of a segment from another."""
         ip_id = np.where(ip_id_is_kept[side.direction], side.ip_id, 0)
         return [ip_id, np.where(timestamp_is_kept[side.direction], side.timestamp, -1)]
 
@@ -123,14 +123,14 @@ def _numbers(aligned: AlignedSegments) -> list[Rows]:
 
 
 def _unless(condition: Mask, own: int) -> Rows:
-    """Return 0 where it holds, else a number that no other segment has, so that it is not matched."""
+    """Return 0 where the condition holds, else a number that no other segment has, so that it is not matched."""
     return np.where(condition, 0, (1 + np.arange(len(condition))) * own)
 
 
 def _are_kept(
     left: AlignedSegments, right: AlignedSegments, rows: tuple[Rows, Rows], directions: int
 ) -> tuple[Mask, Mask]:
-    """Say of each direction whether IP identification and timestamp come through unchanged. Shape (directions,).
+    """For each direction: do IP identification and timestamp arrive unchanged? Shape (directions,).
 
     Of these rows segments that are alike but for the mark tell, where there is one at each place; and the marks.
     """
@@ -155,13 +155,13 @@ def _are_kept(
 
 
 def _groups(left: Iterable[Rows], right: Iterable[Rows], count: int) -> tuple[Rows, Rows]:
-    """Number the distinct keys of both places, of which the left has `count`; equal ones have the same number."""
+    """Number the distinct keys of both places; the first `count` are those of the left."""
     group = numbered(np.concatenate(pair) for pair in zip(left, right, strict=True))
     return group[:count], group[count:]
 
 
 def _pairs(left: Rows, right: Rows) -> tuple[Rows, Rows]:
-    """Return the rows whose group is there once at each place, beside each other."""
+    """Return the rows of both places whose group occurs once at each."""
     groups = int(max(left.max(initial=-1), right.max(initial=-1))) + 1
     once = (np.bincount(left, minlength=groups) == 1) & (np.bincount(right, minlength=groups) == 1)
     where = np.full(groups, -1, np.int64)
@@ -171,7 +171,7 @@ def _pairs(left: Rows, right: Rows) -> tuple[Rows, Rows]:
 
 
 class _Matched:
-    """Which rows of the left side were matched with which of the right, growing."""
+    """The rows of the left side that were matched so far, and those of the right."""
 
     def __init__(self, left: AlignedSegments, right: AlignedSegments) -> None:
         self._left, self._right = left, right
@@ -198,7 +198,7 @@ class _Matched:
         return np.flatnonzero(self._of < 0), np.flatnonzero(~self._taken)
 
     def add(self, left: Columns, right: Columns) -> None:
-        """Match what is left and has equal keys: what is there once at each place, then the rest by time."""
+        """Match the remaining rows with equal keys: those that occur once at each place, then the rest by time."""
         rows, others = self.unmatched()
         if not len(rows) or not len(others):
             return
@@ -212,12 +212,12 @@ class _Matched:
         self._taken[others] = True
 
     def rows(self) -> tuple[Rows, Rows]:
-        """Return what was matched so far, as rows of both sides."""
+        """Return the matched rows of both sides."""
         left = np.flatnonzero(self._of >= 0)
         return left, self._of[left]
 
     def _by_time(self, a: Rows, b: Rows, rows: Rows, others: Rows) -> None:
-        """Match those that are alike several times: in order if they are equally many, else as their times suggest."""
+        """Match rows with several equal ones: in order if both places have equally many, else by their times."""
         groups = int(max(a.max(initial=-1), b.max(initial=-1))) + 1
         count, count_there = np.bincount(a, minlength=groups), np.bincount(b, minlength=groups)
         several = (count > 0) & (count_there > 0) & (count + count_there > 2)

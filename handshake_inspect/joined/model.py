@@ -1,4 +1,4 @@
-"""What a person asks about a connection that was captured at two places. Plain data, no arrays.
+"""A connection that was captured at two places, as plain data without arrays.
 
 In: nothing; `join` fills these. `None` means that the captures cannot tell. The two captures are the first and the
 second, as they were named; which end each is near is found out.
@@ -39,7 +39,7 @@ class PlacePair(Generic[T]):
 
 @plain
 class Delays:
-    """How long the segments of one end were under way, by the best guess of how far the clocks are apart."""
+    """How long the segments of one end were under way, by the best guess of the clock difference."""
 
     least_ns: int
     median_ns: int
@@ -48,7 +48,7 @@ class Delays:
 
 @plain
 class DirectionFate:
-    """What became of the segments of one end. Those that fared ill are named by their frames."""
+    """The fate of the segments of one end. Those that did not simply arrive are named by their frames."""
 
     #: Seen at the place near their sender; and of these, at the other place too.
     sent: int
@@ -78,14 +78,14 @@ class DirectionFate:
 
     @property
     def is_smooth(self) -> bool:
-        """Did everything arrive, once and in order, and nothing else? In other pieces it is the same."""
+        """Did everything arrive once and in order, and nothing else? Other segment sizes do not matter."""
         rough = (self.lost, self.unseen, self.copied, self.late, self.made, self.unsent, self.partly, self.missed)
         return not any(rough)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that was not the same when it arrived."""
+    """A change between sending and arrival."""
 
     #: What: one of `changes.WHATS`, or the name of an option.
     what: str
@@ -208,12 +208,12 @@ class JoinedConnection:
 
     @cached_property
     def seen(self) -> PlacePair[Connection | None]:
-        """The connection as each place tells it, made when it is asked for; None: not seen there."""
+        """The connection as each place saw it, made when it is asked for; None: not seen there."""
         return self.look()
 
     @property
     def preferred(self) -> Connection:
-        """The connection as the place has it that saw more of the SYNs; if they saw the same, as the first."""
+        """The connection as seen at the place that saw more of the SYNs; the first, if both saw as many."""
         found = (self.seen.second if self.second_tells else None) or self.seen.first or self.seen.second
         assert found is not None
         return found

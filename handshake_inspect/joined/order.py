@@ -1,4 +1,4 @@
-"""What happened between two places, in one order.
+"""The segments of both places in one order.
 
 In: the segments of a connection, those that each place saw in the order of its capture. Out: `Moment`s. Each capture
 keeps its order, and nothing arrives before it was sent; between these the times decide, as well as they can be
@@ -17,7 +17,7 @@ _Seen = tuple[JoinedSegment, Sighting, bool]
 
 
 def moments(first: Iterable[_Seen], second: Iterable[_Seen]) -> Sequence[Moment]:
-    """Merge what both places saw."""
+    """Merge the segments of both places."""
     queues = deque(first), deque(second)
     #: What is still to be sent; and what stands in both queues.
     unsent = {id(segment) for queue in queues for segment, _, arrives in queue if not arrives}
@@ -38,7 +38,7 @@ def moments(first: Iterable[_Seen], second: Iterable[_Seen]) -> Sequence[Moment]
 
 
 def _next(queues: tuple[deque[_Seen], deque[_Seen]], unsent: set[int]) -> deque[_Seen]:
-    """Choose the queue whose head comes next: the earlier one, but for what has arrived before it was sent."""
+    """Return the queue whose head comes next: the earlier one, except that nothing arrives before it was sent."""
     filled = [queue for queue in queues if queue]
     ready = [queue for queue in filled if not (queue[0][2] and id(queue[0][0]) in unsent)]
     return min(ready or filled, key=lambda queue: queue[0][1].common_ns)

@@ -1,10 +1,11 @@
-"""Which connection of one place is which of the other.
+"""The connections of one place -> those of the other.
 
-In: two `Vantage`s. Out: `Pairing`. Sockets and initial numbers tell, as far as nobody on the way changed them: a NAT
-changes sockets, a firewall may change initial numbers (RFC 6528), and neither changes everything of both ends. What is
-tried first is surest: the rules go from "all is equal" to "the same server, the same timestamps". A rule pairs only
-what it finds equally often at both places: once, or, where sockets were used again, in order. What a weak rule finds
-counts only if they are no `strangers`: where doubt remains, a connection was seen at one place only.
+In: two `Vantage`s. Out: `Pairing`. Connections are paired by their sockets and initial numbers, as far as these were
+not changed on the path: a NAT changes sockets, a firewall may change initial numbers (RFC 6528), and neither changes
+everything of both ends. The strictest rule comes first: the rules go from "all is equal" to "the same server, the same
+timestamps". A rule pairs only connections that it finds equally often at both places: once, or, if sockets were used
+again, in order. Pairs of a weak rule count only if `strangers` finds proof that they are one connection; in doubt, a
+connection was seen at one place only.
 """
 
 from __future__ import annotations
@@ -50,16 +51,16 @@ class Pairing:
     is_sure: Mask
 
     def __len__(self) -> int:
-        """How many connections there are."""
+        """The number of connections."""
         return len(self.first)
 
     @property
     def at_both(self) -> Mask:
-        """Which were seen at both places."""
+        """The connections that were seen at both places."""
         return (self.first >= 0) & (self.second >= 0)
 
     def as_told(self, first: Vantage) -> tuple[Vantage, Pairing]:
-        """Exchange the ends of the first place where the second one tells which is which, and has them otherwise."""
+        """Exchange the ends of the first place where only the second one knows which is the originator."""
         wrong = self.second_tells & self.is_flipped
         which = np.zeros(len(first), np.bool_)
         which[self.first[wrong]] = True
@@ -107,7 +108,7 @@ def _alike(key: Key, other: Key, left: Rows, right: Rows) -> tuple[Rows, Rows]:
 
 
 def _key(place: Vantage, rule: str, *, flipped: bool) -> Key:
-    """Return what a rule compares; `flipped`: with originator and responder exchanged."""
+    """Return the columns that a rule compares; `flipped`: with originator and responder exchanged."""
     columns: list[NDArray[np.uint64]] = [place.sockets["ip_version"]]
     known = np.ones(len(place), np.bool_)
     for what in rule:

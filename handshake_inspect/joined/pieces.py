@@ -1,9 +1,9 @@
-"""Octets that both places saw in segments of different sizes: hosts hand a network card more than one segment at once.
+"""Octets that both places saw in segments of different sizes, because hosts leave segmentation to network cards.
 
 In: segments of both places that were not matched. Out: `Pieces`. A capture near the sender shows 64 kB in one frame
 before the card cuts it (segmentation offload); one near the receiver may show several segments put together again.
-Octets may have been sent twice, cut in two ways: an octet that arrived is of the sending whose IP identification is
-near (a card numbers the pieces on from that of the frame), and which was under way as long as is usual.
+Octets may have been sent twice, in segments of different sizes: an octet that arrived belongs to the sending whose IP
+identification is near (a card counts the pieces on from that of the frame), and whose time under way is usual.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.splitting.rows import FIN, RST, SYN
 from handshake_inspect.joined.aligned import AlignedSegments
 from handshake_inspect.joined.times import Times
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import consecutive, set_of
 
 #: Distance between the numbers of neighbouring directions or connections on one line: more than any sends.
 RANGE = 1 << 40
@@ -26,7 +26,7 @@ MOST_PIECES = 128
 
 @dataclass
 class Pieces:
-    """What was found of some rows of one place, in their order. Octets that the other place has, cut otherwise."""
+    """For some rows of one place, in their order: which of their octets the other place has in other sizes."""
 
     whole: Mask
     some: Mask
@@ -38,7 +38,7 @@ class Pieces:
 
 @dataclass
 class Spans:
-    """Where segments begin and end, all directions on one line; a SYN and a FIN count one (RFC 9293 §3.4)."""
+    """Where segments begin and end, all directions on one axis; a SYN and a FIN count one (RFC 9293 §3.4)."""
 
     begin: Rows
     end: Rows
@@ -57,7 +57,7 @@ class Spans:
 def cut_otherwise(
     left: AlignedSegments, right: AlignedSegments, rows: Rows, others: Rows, times: Times
 ) -> tuple[Pieces, Pieces]:
-    """Say of these rows of both places which of their octets the other place has, cut otherwise."""
+    """For these rows of both places, find the octets that the other place has in other sizes."""
     mine, theirs = np.flatnonzero(_has_octets(left, rows)), np.flatnonzero(_has_octets(right, others))
     spans = Spans.of(left, rows[mine]), Spans.of(right, others[theirs])
     cuts = set_of(np.concatenate([part for one in spans for part in (one.begin, one.end)]))
@@ -87,7 +87,7 @@ def _has_octets(aligned: AlignedSegments, rows: Rows) -> Mask:
 
 @dataclass
 class _Cells:
-    """Spans cut wherever one of any begins or ends: the number of each cell, and of which span it is."""
+    """Spans cut at every beginning and end of any span: the number of each cell, and the span it belongs to."""
 
     cell: Rows
     span: Rows
@@ -95,26 +95,25 @@ class _Cells:
     @classmethod
     def of(cls, spans: Spans, cuts: Rows) -> _Cells:
         first, last = np.searchsorted(cuts, spans.begin), np.searchsorted(cuts, spans.end)
-        return cls(*_counted_on(first, last - first))
+        return cls(*_counted(first, last))
 
 
-def _counted_on(first: Rows, count: Rows) -> tuple[Rows, Rows]:
-    """Return `first`, `first + 1` ... of each, so many as `count` says, and of which each is."""
-    of = np.repeat(np.arange(len(first)), count)
-    before = np.repeat(np.cumsum(count) - count, count)
-    return first[of] + np.arange(len(of)) - before, of
+def _counted(first: Rows, last: Rows) -> tuple[Rows, Rows]:
+    """Return the numbers from each `first` to before its `last`, and the place in `first` that each belongs to."""
+    count = last - first
+    return consecutive(first, count), np.repeat(np.arange(len(first)), count)
 
 
 def _same(one: Rows, other: Rows) -> tuple[Rows, Rows]:
-    """Return all pairs of places in both that have the same number."""
+    """Return all pairs of places in both arrays that hold the same number."""
     order = np.argsort(other, kind="stable")
     first, last = (np.searchsorted(other[order], one, side) for side in ("left", "right"))
-    place, of = _counted_on(first, last - first)
+    place, of = _counted(first, last)
     return of, order[place]
 
 
 def _found(count: int, places: Rows, spans: Spans, cells: _Cells, cuts: Rows, came: Rows) -> Pieces:
-    """Say of rows, of which those in these `places` have spans, what came of them: these of their cells."""
+    """Return the result for `count` rows, of which those in `places` have spans, and the cells `came` arrived."""
     has = np.zeros(len(cells.cell), np.bool_)
     has[came] = True
     many, cells_of = (np.bincount(cells.span[some], minlength=len(spans.begin)) for some in (has, slice(None)))
@@ -131,12 +130,12 @@ def _found(count: int, places: Rows, spans: Spans, cells: _Cells, cuts: Rows, ca
 
 
 def covered_before(spans: Spans, until: Rows, by: Spans, at: Rows) -> Mask:
-    """Say of each span whether those of the others that stand before `until` cover it; `at`: where each stands."""
+    """Mark the spans that are covered by those spans of `by` that stand (`at`) before `until`."""
     order = np.argsort(by.begin, kind="stable")
     longest = int((by.end - by.begin).max(initial=0))
     first = np.searchsorted(by.begin[order], spans.begin - longest)
     last = np.searchsorted(by.begin[order], spans.end)
-    place, of = _counted_on(first, last - first)
+    place, of = _counted(first, last)
     other = order[place]
     use = (at[other] < until[of]) & (by.end[other] > spans.begin[of])
     of, other = of[use], other[use]

@@ -1,9 +1,9 @@
-"""What arrived for sure, though the capture where it arrived does not show it: its receiver acknowledged it.
+"""Segments that arrived, because their receiver acknowledged them, though the capture there does not show them.
 
 In: segments that were seen near their sender only. Out: the acknowledgment that proves them. It was sent near the
 receiver, after the segment, and nothing else that was seen to arrive until then brought all of these octets (RFC 9293
-§3.4: an acknowledgment covers everything below it). Of several sendings of the same octets the last one before it
-arrived: the earlier ones their sender took for lost (§3.8.1).
+§3.4: an acknowledgment covers everything below it). Of several sendings of the same octets, the last one before the
+acknowledgment is taken to have arrived, because the sender took the earlier ones for lost (§3.8.1).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def acknowledgments(
 
 
 def _counts(near: AlignedSegments, origins: Origins, rows: Rows) -> Mask:
-    """Say of which rows an acknowledgment tells: none below the initial number, nor a SYN with another one."""
+    """Mark the rows that an acknowledgment can prove: none below the initial number, no SYN with another one."""
     direction, seq, flags = near.direction[rows], near.seq[rows], near.flags[rows]
     is_initial = origins.is_initial[direction >> 1, direction & 1]
     counts: Mask = ((flags & RST) == 0) & ((seq >= 0) | ~is_initial) & (((flags & SYN) == 0) | (seq == 0))

@@ -1,4 +1,4 @@
-"""One spelling for the numbers of a connection, whichever of the two places tells them.
+"""The same letters for the numbers of a connection at both places.
 
 In: what each place says of its segments, in its own letters. Out: the same in the letters of both: x and y stand for
 the ends as the first place has them, also where only the other place has seen their SYNs; u for the FIN of the end
@@ -21,7 +21,7 @@ EXCHANGED = str.maketrans("xy", "yx")
 
 @dataclass
 class Spelling:
-    """Spells the numbers of one connection, of which this is the number."""
+    """The letters for the numbers of one connection."""
 
     origins: Origins
     number: int
@@ -38,7 +38,7 @@ class Spelling:
         return cls(origins, number, fins[0] or fins[1], exchanged)
 
     def spell(self, step: Step, seq: int, ack: int, *, is_second: bool) -> Step:
-        """Return what a place says in these letters. `seq`, `ack`: its numbers, from the origins."""
+        """Return a step of a place with these letters. `seq`, `ack`: its numbers, counted from the origins."""
         exchanged = self.exchanged[is_second]
         side = SIDES.index(step.sender) ^ exchanged
         symbolic_ack = relative_ack = absolute_ack = None
@@ -73,7 +73,7 @@ class Spelling:
 
 
 def _fins(steps: Collection[Step]) -> dict[int, str]:
-    """Return the letter of the FIN of each end, by side, as one place has it."""
+    """Return the letter of each end's FIN, by side, as one place has it."""
     return {
         SIDES.index(step.sender): line.name for step in steps for line in step.arithmetic if line.name in FINS
     } | {

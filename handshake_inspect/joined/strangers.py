@@ -1,9 +1,9 @@
-"""Whether two connections that have little in common are one, or strangers.
+"""Whether two connections that are similar in a few bits are the same one, or strangers.
 
-In: pairs of which an address, or an IP identification of 16 bits, says that they may be one. Out: of which that is
-proven. Two captures of one busy server have thousands of clients each, of which any two can agree in 16 bits. So a pair
-has to agree in 32: in a sequence number or a timestamp of either end, or in the identification of what each end said
-first. And nothing may speak against it: what the SYNs offer, the TTL, the time.
+In: pairs that may be the same connection, by an address or an IP identification of 16 bits. Out: the pairs for which
+that is proven. Two captures of one busy server have thousands of clients each, of which any two can agree in 16 bits.
+So a pair must agree in 32: in a sequence number or a timestamp of either end, or in the IP identifications of the first
+segments of both ends. And nothing may contradict it: the options of the SYNs, the TTL, the time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Pairs:
 
 
 def proven(first: Vantage, second: Vantage, pairs: Pairs, sure: Pairs) -> Mask:
-    """Say of each pair whether it is one connection. `sure`: pairs of which that is known."""
+    """Mark the pairs that are one connection. `sure`: pairs for which that is known already."""
     if not len(pairs.first):
         return np.zeros(0, np.bool_)
     here, there = _rows(first, pairs.first, flipped=False), _rows(second, pairs.second, flipped=pairs.flipped)
@@ -67,7 +67,7 @@ class _Rows:
 
     @property
     def rank(self) -> Rows:
-        """How many segments of the same direction came before each."""
+        """The number of earlier segments of the same direction, for each segment."""
         return np.arange(len(self.direction)) - np.searchsorted(self.direction, self.direction)
 
 
@@ -94,7 +94,7 @@ def _rows(place: Vantage, connections: Rows, *, flipped: bool) -> _Rows:
 
 
 def _shared_bits(here: _Rows, there: _Rows, pairs: int) -> Rows:
-    """Return how many bits of numbers and marks the segments of each pair have in common."""
+    """Return in how many bits the numbers and IP identifications of each pair agree."""
     bits = np.zeros(2 * pairs, np.int64)
     for width, marks in ((32, _numbers), (32, _timestamps), (16, _identifications)):
         (one, mark), (other, mark_there) = marks(here), marks(there)

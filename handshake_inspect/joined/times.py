@@ -1,7 +1,8 @@
-"""How long segments seem to be under way, by two clocks that differ; and which of several alike is which, by that.
+"""How long segments seem to be under way, by two clocks that differ; and which of several equal ones is which by that.
 
-In: matched segments. Out: `Times`. What the second clock shows less the first one is the journey plus the difference of
-the clocks in one direction, and that difference less the journey in the other: for this it does not matter.
+In: matched segments. Out: `Times`. The time by the second clock minus the time by the first is the time under way plus
+the difference of the clocks in one direction, and that difference minus the time under way in the other; for choosing
+among equal segments it does not matter which.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MOST_NS = 1 << 62
 
 @dataclass
 class Times:
-    """What is usual between the two places."""
+    """The usual time differences between the two places."""
 
     _left: AlignedSegments
     _right: AlignedSegments
@@ -33,7 +34,7 @@ class Times:
 
     @classmethod
     def of(cls, left: AlignedSegments, right: AlignedSegments, rows: Rows, others: Rows) -> Times:
-        """Look at what was matched: rows of the left side beside rows of the right."""
+        """Measure the matched rows of the left side and of the right."""
         directions = int(max(left.direction.max(initial=-1), right.direction.max(initial=-1))) + 1
         direction, apart = left.direction[rows], right.time_ns[others] - left.time_ns[rows]
         usual, known = np.zeros(directions, np.int64), np.zeros(directions, np.bool_)
@@ -60,7 +61,7 @@ class Times:
         return rows, others[best_in_order(left_ns, right_ns)]
 
     def usual_ns(self, direction: Rows) -> Rows:
-        """Return what is usual in these directions; of one in which nothing was matched, what is usual in all."""
+        """Return the usual difference in these directions; for one without matches, that of all together."""
         usual: Rows = np.where(self._is_known, self._usual_ns, self._overall_ns or 0)[direction]
         return usual
 
@@ -69,7 +70,7 @@ class Times:
 
 
 def best_in_order(few_ns: Rows, many_ns: Rows) -> Rows:
-    """Give each of a few times one of many, in rising order, so that the sum of the distances is least.
+    """Assign to each of a few times one of many, both rising, so that the sum of the distances is least.
 
     Returns which, shape (few,); of choices that are equally good the later ones. Where `left_out` are left out, the one
     for the i-th is among i ... i + left_out: `few * (left_out + 1)` steps.

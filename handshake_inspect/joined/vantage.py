@@ -1,4 +1,4 @@
-"""What one of the two captures shows, in columns: its connections, and every segment of them.
+"""One of the two captures in columns: its connections, and all their segments.
 
 In: an `Inspection` in which no segment was folded. Out: a `Vantage`. Numbers are relative to the initial ones of this
 place; `matching` brings those of the other place onto them.
@@ -47,7 +47,7 @@ class SeenTable(Table):
 
 @dataclass
 class Vantage:
-    """One place at which was captured."""
+    """One place of capture."""
 
     inspection: Inspection
     seen: SeenTable
@@ -71,7 +71,7 @@ class Vantage:
 
     @property
     def table(self) -> VerdictTable:
-        """The answers about each connection."""
+        """The verdicts, one row per connection."""
         return self.inspection.connections.verdicts.table
 
     @cached_property
@@ -89,17 +89,17 @@ class Vantage:
 
     @cached_property
     def is_cut_list(self) -> Mask:
-        """Did a snap length cut an option list, by its number in `Names.options`?"""
+        """Mark the option lists, by number in `Names.options`, that a snap length cut."""
         return np.array([is_cut(one) for one in self.inspection.connections.names.options.values], np.bool_)
 
     @property
     def cuts_options(self) -> bool:
-        """Did it cut any? Then what a list does not have, its sender may have sent."""
+        """Was any list cut? Then an option that is not in a list may have been sent."""
         return bool(self.is_cut_list.any())
 
     @cached_property
     def has_icmp_errors(self) -> Mask:
-        """Does an ICMP error quote a segment of it? Shape (m,)."""
+        """Mark the connections that ICMP errors quote. Shape (m,)."""
         found = np.zeros(len(self), np.bool_)
         found[self.inspection.connections.verdicts.icmp_errors["connection"]] = True
         return found
@@ -126,7 +126,7 @@ class Vantage:
 
 
 def vantage(inspection: Inspection) -> Vantage:
-    """Put what an inspection holds of each segment below each other. It must have been made with `fold=False`."""
+    """Collect the segments of an inspection into one table. It must have been made with `fold=False`."""
     tables, iss, known, connections = [], [], [], 0
     for rows in inspection.rows():
         tables.append(_seen(rows, connections))

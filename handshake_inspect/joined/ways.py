@@ -1,4 +1,4 @@
-"""How the segments of each end fared, counted; and how long they were under way.
+"""The fates of the segments of each direction, counted, and their delays.
 
 In: `Matching`, `Clocks` and `Fates`. Out: `DirectionFates`, in columns: one row per direction, of which a connection
 has two.
@@ -38,7 +38,7 @@ class DirectionFates:
 
 
 def find_ways(first: Vantage, second: Vantage, matching: Matching, clocks: Clocks, fates: Fates) -> DirectionFates:
-    """Count what became of the segments of each direction."""
+    """Count the fates of the segments of each direction."""
     directions = 2 * len(clocks.near_first)
     sent, arrived, rough = (np.zeros(directions, np.int64) for _ in range(3))
     for is_first, aligned, fate, late in (
