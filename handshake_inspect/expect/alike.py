@@ -1,9 +1,8 @@
-"""Connections that are alike in what somebody asks: asked once for each kind of them, however many there are.
+"""Groups of connections that are equal in some columns, so that one check is enough for each group.
 
-In: an inspection, streams, and what is asked: names of columns of the `VerdictTable`, "time_wait" (who owes it),
-"codes" (what was found), "retransmissions", "octets_by_segments". Out: the streams in groups. Of a million connections
-few differ in how they opened and closed; what is true of one is so of all that are alike, and no object is made of
-those.
+In: an inspection, streams, and columns: names of columns of the `VerdictTable`, "time_wait" (who owes it), "codes" (of
+the findings), "retransmissions", "octets_by_segments". Out: the streams in groups. Of a million connections, few differ
+in how they opened and closed; an object is made only for one connection of each group.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.inspection import Inspection
 
 
-def alike(inspection: Inspection, streams: Rows, asked: Collection[str]) -> tuple[Rows, Rows]:
-    """Put streams into groups that are alike in what is asked, by first appearance.
+def alike(inspection: Inspection, streams: Rows, columns: Collection[str]) -> tuple[Rows, Rows]:
+    """Group streams that are equal in these columns, in order of first appearance.
 
     Returns the group of each stream, and the first stream of each group.
     """
     if not len(streams):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     rows = inspection.connections.rows_of(streams)
-    columns = [_column(inspection, name, rows) for name in sorted(asked)]
-    group, first = number_groups([np.zeros(len(rows), np.int64), *columns])
+    values = [_column(inspection, name, rows) for name in sorted(columns)]
+    group, first = number_groups([np.zeros(len(rows), np.int64), *values])
     return group, streams[first]
 
 
 def _column(inspection: Inspection, name: str, rows: Rows) -> NDArray[np.integer]:
-    """Return a number for each row that is the same where the answer is."""
+    """Return a number for each row; rows with equal values have equal numbers."""
     connections = inspection.connections
     if name == "retransmissions":
         return inspection.retransmissions[rows]

@@ -1,6 +1,6 @@
-"""How many: an exact number, or bounds.
+"""An exact number, or bounds.
 
-In: what stands in a file of expectations: `4`, or `{ min = 1, max = 3 }`. Out: an `Amount`.
+In: a value from a file of expectations: `4`, or `{ min = 1, max = 3 }`. Out: an `Amount`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Amount:
-    """So many; from `least` to `most`, both included."""
+    """A number from `least` to `most`, both included."""
 
     least: int
     #: None: any number from `least`.
     most: int | None
 
     def holds(self, number: int) -> bool:
-        """Is it so many?"""
+        """Is the number within the bounds?"""
         return self.least <= number and (self.most is None or number <= self.most)
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ FORMS = f"{COUNT}, or {{ min = 1, max = 3 }}"
 
 
 def amount(value: Any) -> Amount:
-    """Understand an amount. Raises ValueError."""
+    """Read an amount. Raises ValueError."""
     if isinstance(value, Mapping) and value:
         return _bounds(value)
     if not is_count(value):
@@ -47,7 +47,7 @@ def amount(value: Any) -> Amount:
 
 
 def _bounds(said: Mapping[str, Any]) -> Amount:
-    """Understand `{ min = 1, max = 3 }`, of which one may be absent. Raises ValueError."""
+    """Read `{ min = 1, max = 3 }`, of which one may be absent. Raises ValueError."""
     for name, value in said.items():
         if name not in ("min", "max"):
             raise ValueError(f"{name!r} is no bound: expected is {FORMS}")

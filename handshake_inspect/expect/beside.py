@@ -1,6 +1,6 @@
-"""What the file beside a capture is called that says what to expect of it.
+"""The name of the file with the expectations of a capture.
 
-In: the name of a capture. Out: a path. Needs nothing else, so that who lists files can tell these from captures.
+In: the name of a capture. Out: a path. Imports nothing else, so that listing files can tell these from captures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def beside(capture: str) -> Path:
 
 
 def without_ending(name: str) -> str:
-    """Return the name of a capture without what says that it is one: "echo.pcap.gz" is "echo"."""
+    """Return the name of a capture without its endings: "echo.pcap.gz" is "echo"."""
     short = name
     for ending in CAPTURE_ENDINGS:
         short = short.removesuffix(ending)
@@ -28,5 +28,5 @@ def without_ending(name: str) -> str:
 
 
 def beside_all(captures: Sequence[str]) -> Path | None:
-    """Return the path of the expectations of one run; None: nothing is beside standard input, or several captures."""
+    """Return the path of the expectations of one run; None for standard input and for several captures."""
     return beside(captures[0]) if len(captures) == 1 and captures[0] != "-" else None

@@ -1,7 +1,7 @@
-"""What became of the checks of one capture, and of all captures: what every report is made of.
+"""The results of all checks, which every report is made from.
 
-In: the checks, as they come. Out: those that failed, in sentences that make sense alone, and how many there were; what
-could not be used.
+In: checks, one after the other. Out: those that failed, in sentences that make sense alone; how many there were; the
+files that could not be used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from handshake_inspect.expect.places import Place
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one check. It keeps the connection of a check that failed only: there may be a million."""
+    """The result of one check. Only failed checks keep their connection: there may be a million."""
 
     title: str
     place: Place
@@ -32,7 +32,7 @@ class Outcome:
 
 @dataclass
 class CheckedCapture:
-    """One capture, or several that are one run, held against what is expected of it."""
+    """One capture, or several that are one run, with the results of its checks."""
 
     #: As the user named it.
     name: str
@@ -56,12 +56,12 @@ class CheckedCapture:
     remarks: list[str] = field(default_factory=list)
 
     def add_met(self, found: AllMet) -> None:
-        """Take connections of which all is as expected."""
+        """Count connections that meet all expectations."""
         self.looked_at.update(found.streams.tolist())
         self.met += len(found.streams)
 
     def add(self, check: Check, *, keep_all: bool, seconds: float = 0.0) -> None:
-        """Take a check, and how long it took; what became of it is kept if all are."""
+        """Add a check, and how long it took; the result of one that is met is kept only if all are kept."""
         stream = None if check.connection is None else check.connection.stream
         if stream is not None:
             self.looked_at.add(stream)
@@ -85,17 +85,17 @@ class CheckedCapture:
                 yield check, failure, self.message(check, failure)
 
     def message(self, check: Check, failure: Failure) -> str:
-        """Say what is not met, of what: "echo.pcap stream 0 (...): teardown: expected four-way, seen aborted"."""
+        """Return a failure as a sentence: "echo.pcap stream 0 (...): teardown: expected four-way, seen aborted"."""
         subject = self.name if check.connection is None else f"{self.name} {check.title}"
         return f"{subject}: {failure}"
 
     def ladder_of(self, check: Check) -> str | None:
-        """Return the ladder that shows a check; None if it was not drawn, as many are not, or if none shows it."""
+        """Return the ladder that shows a failure; None if none was drawn, as only some are."""
         lines = None if check.connection is None else self.ladders.get(check.connection.stream)
         return None if lines is None else "\n".join(line.plain for line in lines)
 
     def marks_of(self, stream: int) -> dict[Frame, list[str]]:
-        """Return what is to be said at the rows of a ladder, by their frames."""
+        """Return the remarks for the rows of a ladder, by frame."""
         marks: dict[Frame, list[str]] = {}
         for check in self.failed:
             for failure in check.failures if check.connection and check.connection.stream == stream else ():
@@ -106,7 +106,7 @@ class CheckedCapture:
 
 @dataclass(frozen=True)
 class Unusable:
-    """Something that could not be used: a capture, expectations, a name on the command line."""
+    """A capture, a file of expectations, or a name on the command line that could not be used."""
 
     #: The capture, or what else the user named.
     name: str
@@ -127,20 +127,20 @@ class CheckedRun:
 
     @property
     def looked_at(self) -> int:
-        """How many connections were looked at."""
+        """The number of connections that were checked."""
         return sum(len(one.looked_at) for one in self.captures)
 
     @property
     def met(self) -> int:
-        """How many checks are met."""
+        """The number of checks that are met."""
         return sum(one.met for one in self.captures)
 
     @property
     def failed_connections(self) -> int:
-        """How many of these are not as expected."""
+        """The number of connections that are not as expected."""
         return sum(len(one.failed_streams) for one in self.captures)
 
     @property
     def failed_captures(self) -> int:
-        """In how many captures something is not as expected: of a connection, or how many there are."""
+        """The number of captures with a check that is not met."""
         return sum(bool(one.failed) for one in self.captures)

@@ -24,11 +24,11 @@ ENDS: Mapping[str, End] = {
 #: Which no file can expect.
 NOT_KNOWN = "not known"
 #: What is looked at for how many segments are sent again, and for how many octets are (`conditions.alike`).
-RETRANSMISSIONS_ASK = frozenset({
+RETRANSMISSIONS_COLUMNS = frozenset({
     "judgement", "history", "codes", "retransmissions", "syn_retransmissions", "syn_ack_retransmissions",
     "fin_retransmissions",
 })  # fmt: skip
-OCTETS_ASK = frozenset({
+OCTETS_COLUMNS = frozenset({
     "judgement", "history", "octets_by_segments", "octets_o", "octets_r", "sent_octets_o", "sent_octets_r",
     "segments_o", "segments_r",
 })  # fmt: skip
@@ -36,21 +36,21 @@ OCTETS_ASK = frozenset({
 
 @dataclass(frozen=True)
 class Unmet:
-    """One thing that is not as expected."""
+    """One expectation that is not met."""
 
     #: The key: "teardown".
     key: str
     #: In words.
     expected: str
     seen: str
-    #: Where it went another way; None if no row of the ladder shows it.
+    #: The row of the ladder that shows it; None if no row does.
     at: RowName | None = None
-    #: More about what was seen, which the ladder says anyway.
+    #: More about what was seen, for readers without the ladder.
     detail: str = ""
 
     @property
     def short(self) -> str:
-        """The same for somebody who sees the row."""
+        """The sentence for a reader who sees the row."""
         return f"{self.key}: expected {self.expected}, seen {self.seen}"
 
     def __str__(self) -> str:
@@ -62,29 +62,29 @@ class Claim(Protocol):
     """One expectation of a connection."""
 
     @property
-    def asks(self) -> frozenset[str]:
-        """What it looks at to say whether it is met (`conditions.alike`)."""
+    def depends_on(self) -> frozenset[str]:
+        """The columns that decide whether it is met; connections equal in them are checked once (`expect.alike`)."""
         ...
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
-        """Yield what is not so."""
+        """Yield what differs from it."""
         ...
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """A word of the connection is one of these: kinds of handshake and teardown, who closed first, who waits."""
+    """A word of the connection is one of these: handshake, teardown, who closed first, who owes TIME-WAIT."""
 
     key: str
     words: tuple[str, ...]
 
     @property
-    def asks(self) -> frozenset[str]:
-        """What it looks at."""
+    def depends_on(self) -> frozenset[str]:
+        """The columns that decide it."""
         return frozenset({"judgement", "time_wait"} if self.key == "time_wait" else {"judgement"})
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
-        """Yield it if it is another word."""
+        """Yield the word that was seen if it is none of these."""
         word_of, row_of = _WORDS[self.key]
         word = word_of(subject.connection)
         if not {word, subject.named(word)} & {*self.words}:
@@ -103,12 +103,12 @@ class States:
     states: tuple[str, ...]
 
     @property
-    def asks(self) -> frozenset[str]:
-        """What it looks at."""
+    def depends_on(self) -> frozenset[str]:
+        """The columns that decide it."""
         return frozenset({"judgement"})
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
-        """Yield it if it passes through others."""
+        """Yield the states that were seen if they differ."""
         end, key, expected = ENDS[self.end], f"states of the {subject.named(self.end)}", " > ".join(self.states)
         seen = subject.connection.states[end]
         if subject.lacks(self.end):
@@ -120,17 +120,17 @@ class States:
 
 @dataclass(frozen=True)
 class HandshakeTime:
-    """SYN to third segment takes so many milliseconds at most."""
+    """SYN to third segment takes at most so many milliseconds."""
 
     most_ms: float
 
     @property
-    def asks(self) -> frozenset[str]:
-        """What it looks at."""
+    def depends_on(self) -> frozenset[str]:
+        """The columns that decide it."""
         return frozenset({"judgement", "initial_rtt_ns"})
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
-        """Yield it if it took longer, or if the capture does not tell."""
+        """Yield the time if it is longer or not known."""
         time_ns = subject.connection.handshake.initial_rtt_ns
         if time_ns is None:
             kind = subject.connection.handshake.kind
@@ -144,17 +144,17 @@ class HandshakeTime:
 
 @dataclass(frozen=True)
 class Retransmissions:
-    """So many segments are sent again at most, by both ends: SYN, SYN-ACK, data, FIN."""
+    """At most so many segments are retransmitted, by both ends: SYN, SYN-ACK, data, FIN."""
 
     most: int
 
     @property
-    def asks(self) -> frozenset[str]:
-        """What it looks at."""
-        return RETRANSMISSIONS_ASK
+    def depends_on(self) -> frozenset[str]:
+        """The columns that decide it."""
+        return RETRANSMISSIONS_COLUMNS
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
-        """Yield it if more were."""
+        """Yield the number if it is greater."""
         count = retransmissions(subject)
         if count > self.most:
             at = subject.at(lambda one: one.repeat_beyond(self.most))
@@ -163,17 +163,17 @@ class Retransmissions:
 
 @dataclass(frozen=True)
 class HasFinding:
-    """This is found of the connection."""
+    """The connection has this finding."""
 
     code: str
 
     @property
-    def asks(self) -> frozenset[str]:
-        """What it looks at."""
+    def depends_on(self) -> frozenset[str]:
+        """The columns that decide it."""
         return frozenset({"codes"})
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
-        """Yield it if it is not."""
+        """Yield the findings that it has instead."""
         codes = dict.fromkeys(one.code for one in subject.connection.findings)
         if self.code not in codes:
             yield Unmet("findings", self.code, listed([*codes]) if codes else "none")
@@ -181,19 +181,19 @@ class HasFinding:
 
 @dataclass(frozen=True)
 class HasNoFinding:
-    """None of this is found of the connection, but for what a claim beside it names (`HasFinding`)."""
+    """The connection has none of these findings, except those that a claim beside this one names (`HasFinding`)."""
 
     codes: frozenset[str]
     #: As it was written: "no reset-*", "none of severity warn or above".
     said: str
 
     @property
-    def asks(self) -> frozenset[str]:
-        """What it looks at."""
+    def depends_on(self) -> frozenset[str]:
+        """The columns that decide it."""
         return frozenset({"codes"})
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
-        """Yield each that is."""
+        """Yield each of them that it has."""
         for finding in subject.connection.findings:
             if finding.code in self.codes:
                 seen = f"{finding.severity} {finding.code}: {finding.message}"
@@ -202,19 +202,19 @@ class HasNoFinding:
 
 @dataclass(frozen=True)
 class Octets:
-    """An end sends so many octets, each counted once (`octets` of the contract counts repeats too)."""
+    """An end sends so many octets, each counted once (`octets` of the contract includes retransmissions)."""
 
     #: As it was written: "client".
     end: str
     amount: Amount
 
     @property
-    def asks(self) -> frozenset[str]:
-        """What it looks at."""
-        return OCTETS_ASK
+    def depends_on(self) -> frozenset[str]:
+        """The columns that decide it."""
+        return OCTETS_COLUMNS
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
-        """Yield it if it sent another number."""
+        """Yield the number of octets if it differs."""
         end, key = ENDS[self.end], f"octets of the {subject.named(self.end)}"
         count = octets_sent(subject, end)
         if subject.lacks(self.end):
@@ -227,9 +227,9 @@ class Octets:
 
 
 def octets_sent(subject: Subject, end: End) -> int | None:
-    """Return how many octets an end sent, each counted once; None: it spoke, and nothing was captured.
+    """Return how many octets an end sent, each counted once; None: it sent segments, and none was captured.
 
-    Where its numbers do not tell, as without its FIN, so many different ones were captured.
+    If its numbers do not tell, as without its FIN, the captured octets are counted.
     """
     connection = subject.connection
     sent, captured = connection.sent_octets[end], connection.octets[end]
@@ -238,6 +238,11 @@ def octets_sent(subject: Subject, end: End) -> int | None:
         return None
     if sent is not None or "t" not in connection.history.lower():  # Zeek's letter for data sent again
         return captured if sent is None else sent
+    return _different_octets(subject, end)
+
+
+def _different_octets(subject: Subject, end: End) -> int:
+    """Return how many different octets of an end were captured."""
     ranges = sorted(
         (step.relative_seq, step.relative_seq + step.payload_octets)
         for step in subject.steps
@@ -265,14 +270,14 @@ def waits(connection: Connection) -> str:
 
 
 def retransmissions(subject: Subject) -> int:
-    """Return how many segments were sent again, by both ends, as the ladder says."""
+    """Return the number of retransmitted segments of both ends, as the ladder counts them."""
     if _is_free_of_repeats(subject.connection):
         return 0
     return subject.retransmissions
 
 
 def _is_free_of_repeats(connection: Connection) -> bool:
-    """Do its own numbers prove that nothing was sent again? Then no segment need be looked at."""
+    """Do the columns of the connection prove that nothing was retransmitted? Then no steps need be made."""
     handshake, teardown, history = connection.handshake, connection.teardown, connection.history
     if handshake.syn_retransmissions or handshake.syn_ack_retransmissions or teardown.fin_retransmissions:
         return False
@@ -287,7 +292,7 @@ def _time_wait_row(subject: Subject) -> Row | None:
 
 
 def _closed_first_row(subject: Subject) -> Row | None:
-    """Return the first FIN; where they crossed, the second, with which they did; the RST, where there is none."""
+    """Return the first FIN; the second one if the FINs crossed; the RST if there is no FIN."""
     crossed = subject.connection.teardown.closed_first == "both"
     return subject.closing() if crossed else subject.first_fin() or subject.closing()
 
@@ -302,5 +307,5 @@ _WORDS: Mapping[str, tuple[Callable[[Connection], str], Callable[[Subject], Row 
 
 
 def _nobody_known(subject: Subject) -> str:
-    """Say why there is no client: the SYNs crossed, a socket is both ends, or the opening was not captured."""
+    """Return why no end is client: the SYNs crossed, a socket is both ends, or the opening was not captured."""
     return f"no end is known to be client or server ({subject.connection.handshake.kind} handshake)"

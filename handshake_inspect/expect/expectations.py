@@ -1,6 +1,6 @@
-"""What is expected of a capture: how many connections, and what of which.
+"""All expectations of a capture: how many connections, and what holds for which of them.
 
-In: claims, and where each is written. Out: `Expectations`, which `matching` holds against an inspection.
+In: claims, and where each is written. Out: `Expectations`, which `matching` compares with an inspection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ C = TypeVar("C", bound=Claim, covariant=True)
 
 @dataclass(frozen=True)
 class Clause(Generic[C]):
-    """A claim as it is written."""
+    """A claim, and where it is written."""
 
     #: "teardown"; one key may write several claims.
     key: str
@@ -26,7 +26,7 @@ class Clause(Generic[C]):
     claim: C
 
     def allowing(self, codes: frozenset[str]) -> Clause[C]:
-        """Return the same, but for findings of these codes, which may be."""
+        """Return the same, with findings of these codes allowed."""
         if not isinstance(self.claim, HasNoFinding):
             return self
         return replace(self, claim=replace(self.claim, codes=self.claim.codes - codes))
@@ -47,7 +47,7 @@ class Expect:
         return frozenset(one.claim.code for one in self.clauses if isinstance(one.claim, HasFinding))
 
     def of_any_number(self) -> Expect:
-        """Return the same of any number of connections, if it says only what is not found of them."""
+        """Return the same for any number of connections, if it only forbids findings."""
         says_no_more = all(isinstance(one.claim, HasNoFinding) for one in self.clauses)
         return replace(self, count=ANY) if says_no_more and self.count == AT_LEAST_ONE else self
 
@@ -77,7 +77,7 @@ class Expectations:
         return replace(self, expect=tuple(one.of_any_number() for one in self.expect))
 
     def ignoring(self, codes: frozenset[str]) -> Expectations:
-        """Return the same, but for findings of these codes, which may always be."""
+        """Return the same, with findings of these codes always allowed."""
         return replace(
             self,
             no_findings=tuple(one.allowing(codes) for one in self.no_findings),

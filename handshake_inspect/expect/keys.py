@@ -1,7 +1,7 @@
-"""From the value of a key, as it stands in a file, to what it claims.
+"""The value of a key in a file -> claims.
 
-In: a value as TOML has it. Out: claims (`CLAIMS`). Each reading raises ValueError with one line: what is wrong with the
-value, and what it may be.
+In: a value as TOML parses it. Out: claims (`CLAIMS`). Every function raises ValueError with one line: what is wrong
+with the value, and what it may be.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STATES = tuple(dict.fromkeys(state.label for state in State))
 
 
 class OfEndError(ValueError):
-    """What is said of an end cannot be understood."""
+    """The value for one end cannot be understood."""
 
     def __init__(self, end: str, message: str) -> None:
         super().__init__(message)
@@ -85,7 +85,7 @@ def _no_findings(value: Any) -> Iterator[Claim]:
 
 @cache
 def none_of(text: str) -> HasNoFinding:
-    """Expect nothing of a code, of codes that a pattern matches, or of a severity or above. Raises ValueError."""
+    """Forbid findings: a code, codes that a pattern matches, or a severity and above. Raises ValueError."""
     severities = [one.word for one in Severity]
     if text in severities:
         codes = {
@@ -99,7 +99,7 @@ def none_of(text: str) -> HasNoFinding:
 
 
 def _texts(value: Any) -> list[str]:
-    """Return one or several words."""
+    """Return one or several words as a tuple."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not texts or not all(isinstance(one, str) for one in texts):
         raise ValueError('expected is a word, or several: ["...", "..."]')
@@ -107,7 +107,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _by_end(make: Callable[[str, T], Claim], read: Callable[[Any], T], value: Any) -> Iterator[Claim]:
-    """Yield what is claimed of each end, as it is called there."""
+    """Yield the value for each end, with the word for the end."""
     if not isinstance(value, Mapping) or not value:
         raise ValueError("expected is a value for an end, or for each: { client = ..., server = ... }")
     for end, said in value.items():

@@ -1,7 +1,7 @@
-"""Ladders as a repository keeps them, against those that a capture shows now.
+"""Ladders kept in a repository, compared with those that a capture shows now.
 
-In: a file with golden text (`compared.golden`) and an inspection. Out: what differs, or nothing: the first line that
-does, at the row of the ladder that it is about, and the whole difference.
+In: a file with golden text (`compared.golden`) and an inspection. Out: None, or the first line that differs, with the
+row of the ladder that it is about, and the whole diff.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _at(frame: Frame | None, connection: Connection | None, inspection: Inspecti
 
 
 def _quoted(line: str | None) -> str:
-    """Return a line for somebody who does not see its place; its arrow is short."""
+    """Return a line with a short arrow, for readers who do not see the ladder."""
     if line is None:
         return "nothing more"
     words = re.sub("─+", "─", " ".join(line.split()))

@@ -1,7 +1,7 @@
-"""Expectations against what an inspection found.
+"""Expectations compared with what an inspection found.
 
 In: `Expectations` and an `Inspection`. Out: one `Check` after the other, met or not, in the order in which they are
-written. An `[[expect]]` that no connection answers is not met: it would pass whatever happens.
+written. An `[[expect]]` that selects no connection is not met, because otherwise it would pass whatever happens.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ class Check:
 
 @dataclass(frozen=True)
 class AllMet:
-    """Connections of which all is as expected, told together: there may be a million."""
+    """Connections that meet all expectations, reported together: there may be a million."""
 
     place: Place
     streams: Streams
 
 
 def checks(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
-    """Yield each thing that is expected, with what is not so.
+    """Yield a check for each expectation and connection.
 
     Raises ExpectationError if a file of ladders cannot be used.
     """
@@ -72,7 +72,7 @@ def checks(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
 
 
 def outcomes(expected: Expectations, inspection: Inspection, *, each: bool) -> Iterator[Check | AllMet]:
-    """Yield the same; unless `each` is to be told, connections that are as expected together."""
+    """Yield the same; unless `each`, connections that meet all expectations are reported together."""
     if expected.connections is not None:
         yield _counted("connections", *expected.connections, len(inspection.connections))
     if expected.exchanges is not None:
@@ -117,7 +117,7 @@ def _of_ladders(place: Place, path: str, inspection: Inspection) -> Iterator[Che
 def _of_no_connection(
     expected: Expectations, chosen: Sequence[Streams], inspection: Inspection, naming: Naming
 ) -> Iterator[Check]:
-    """Yield a check for each connection of which something is found that may be of none; one, if all are met."""
+    """Yield a check for each connection with a finding that is forbidden for all; one check if there is none."""
     for clause in expected.no_findings:
         is_met = True
         for connection, claim in _suspects(clause, expected, chosen, inspection):
@@ -132,7 +132,7 @@ def _of_no_connection(
 def _suspects(
     clause: Clause[HasNoFinding], expected: Expectations, chosen: Sequence[Streams], inspection: Inspection
 ) -> Iterator[tuple[Connection, HasNoFinding]]:
-    """Yield the connections of which codes are found that no table about them names, and the claim without these."""
+    """Yield the connections with forbidden findings that no table about them allows, and the claim for each."""
     connections = inspection.connections
     suspect = np.zeros(len(connections), np.bool_)
     naming = [
@@ -154,7 +154,7 @@ def _suspects(
 def _of_connections(
     expect: Expect, streams: Streams, inspection: Inspection, naming: Naming, *, each: bool
 ) -> Iterator[Check | AllMet]:
-    """Yield a check for each connection that is meant, and one for their number if that was asked for."""
+    """Yield a check for each selected connection, and one for their number if that is expected or not met."""
     met = np.zeros(len(streams), np.bool_) if each else _met(expect, streams, inspection)
     if met.any():
         yield AllMet(expect.place, streams[met])
@@ -168,9 +168,9 @@ def _of_connections(
 
 
 def _met(expect: Expect, streams: Streams, inspection: Inspection) -> NDArray[np.bool_]:
-    """Say of each stream whether all is as expected; of those that are alike one is asked."""
-    asks = frozenset[str]().union(*(one.claim.asks for one in expect.clauses))
-    group, asked = alike(inspection, streams, asks)
+    """Mark the streams that meet all claims; one connection is checked for each group of equal ones."""
+    columns = frozenset[str]().union(*(one.claim.depends_on for one in expect.clauses))
+    group, asked = alike(inspection, streams, columns)
     nobody_named = Naming(0)
     subjects = (Subject(one, inspection, nobody_named) for one in inspection.connections.of_streams(asked))
     met = [not any(True for one in expect.clauses for _ in one.claim.unmet(subject)) for subject in subjects]

@@ -1,6 +1,6 @@
-"""Where an expectation is written, and what is said of one that cannot be used.
+"""Where an expectation is written, and the error for one that cannot be used.
 
-In: a source, a line. Out: `Place`, `ExpectationError`, and `Lines`, which knows in which line a key stands.
+In: a source, a line. Out: `Place`, `ExpectationError`, and `Lines`, which knows the line of each key.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class ExpectationError(ValueError):
 
 
 class Lines:
-    """Knows in which line a key stands; of what is no file it knows the name only."""
+    """Where keys are written. This one knows only the name of the source; `FileLines` knows lines."""
 
     def __init__(self, source: str) -> None:
         self.source = source
 
     def place(self, table: int | None = None, key: str | None = None, end: str | None = None) -> Place:
-        """Return where a key stands, of the document or of its [[expect]] table number `table`, from 0.
+        """Return the place of a key of the document, or of its [[expect]] table number `table`, from 0.
 
         `end`: where it says something of that end.
         """

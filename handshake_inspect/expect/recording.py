@@ -1,7 +1,7 @@
-"""Expectations written down from a capture that somebody has looked at.
+"""Expectations recorded from a capture whose behaviour is right.
 
-In: an inspection. Out: a document (`document`) as `expectations` understands it, and the same as TOML (`toml`). A few
-connections get a table each, with all that one can expect; of many those that went alike share one, with their count.
+In: an inspection. Out: a document (`document`) as `understanding` reads it, and the same as TOML (`toml`). A few
+connections get a table each, with all that can be expected; of many, equal ones share a table, with their count.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from handshake_inspect.connections.deciding.found import Severity
 from handshake_inspect.expect.alike import alike
 from handshake_inspect.expect.claims import (
     NOT_KNOWN,
-    OCTETS_ASK,
-    RETRANSMISSIONS_ASK,
+    OCTETS_COLUMNS,
+    RETRANSMISSIONS_COLUMNS,
     closed_first,
     octets_sent,
     retransmissions,
@@ -35,13 +35,13 @@ WRITTEN_FROM = Severity.NOTE
 #: No other ones may matter so much. Notes may: a later version may have more of them.
 NONE_FROM = Severity.WARN
 #: What `facts` look at (`expect.alike`).
-FACTS_ASK = RETRANSMISSIONS_ASK | OCTETS_ASK | {"time_wait"}
+FACTS_COLUMNS = RETRANSMISSIONS_COLUMNS | OCTETS_COLUMNS | {"time_wait"}
 #: Between the states of an end.
 ARROW = " > "
 
 
 def document(inspection: Inspection) -> dict[str, Any]:
-    """Return all that is so."""
+    """Return a document that expects everything as it is."""
     connections = inspection.connections
     found: dict[str, Any] = {"schema": SCHEMA, "connections": len(connections)}
     if len(inspection.exchanges):
@@ -57,7 +57,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
 
 
 def facts(subject: Subject) -> dict[str, Any]:
-    """Return what one can expect of a connection like this: all but how long it took."""
+    """Return the keys that describe this connection, except durations."""
     one, names = subject.connection, subject.names
     first, waiting = closed_first(one), waits(one)
     return {
@@ -73,7 +73,7 @@ def facts(subject: Subject) -> dict[str, Any]:
 
 
 def named(word: str, connection: Connection) -> str:
-    """Return the word for an end, as the ladder has it."""
+    """Return the word for an end that the ladder uses."""
     names = end_names(connection.handshake.kind)
     return {"originator": names.originator, "responder": names.responder}.get(word, word)
 
@@ -91,7 +91,7 @@ def _findings(connection: Connection) -> dict[str, Any]:
 
 
 def codes_found(connection: Connection, asked: Container[str] = ()) -> list[str]:
-    """Return the codes that are written of a connection, and those `asked` for, each once, the worst first."""
+    """Return the codes to write for a connection, including those `asked` for, each once, the worst first."""
     worth = (
         one.code for one in connection.findings if one.code in asked or Severity[one.severity.upper()] >= WRITTEN_FROM
     )
@@ -99,13 +99,13 @@ def codes_found(connection: Connection, asked: Container[str] = ()) -> list[str]
 
 
 def _by_kind(inspection: Inspection) -> Iterator[dict[str, Any]]:
-    """Yield a table for each pair of kinds, the most common first, with what holds of all its connections.
+    """Yield a table for each pair of kinds, the most common first, with what holds for all its connections.
 
     Of connections with the same facts one is looked at: what they have in common with another once, they have for good.
     """
     tables: dict[tuple[str, str], dict[str, Any]] = {}
     connections = inspection.connections
-    for one in connections.of_streams(alike(inspection, connections.streams, FACTS_ASK)[1]):
+    for one in connections.of_streams(alike(inspection, connections.streams, FACTS_COLUMNS)[1]):
         kinds = (one.handshake.kind, one.teardown.kind)
         found = facts(Subject(one, inspection))
         tables[kinds] = in_common(tables[kinds], found) if kinds in tables else found
@@ -117,7 +117,7 @@ def _by_kind(inspection: Inspection) -> Iterator[dict[str, Any]]:
 
 
 def in_common(some: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what holds both of connections with some facts and of one with more: bounds, or one of several words."""
+    """Return facts that hold for earlier connections and for one more: bounds, or one of several words."""
     both = {key: (some[key], more[key]) for key in some if key in more}
     of_some = {*some.get("findings", ())} ^ {*more.get("findings", ())}
     if any(BY_CODE[code].code.severity >= NONE_FROM for code in of_some):  # of which `findings` cannot name any
@@ -146,7 +146,7 @@ def _bounds(some: Any, more: int) -> dict[str, int]:
 
 
 def toml(found: Mapping[str, Any], capture: str) -> str:
-    """Write a document as TOML; `capture` is the name that its first line says, whatever is in it."""
+    """Return a document as TOML; its first line names the `capture`."""
     lines = [f"# What is expected of {printable(capture)}.", *_pairs({k: v for k, v in found.items() if k != "expect"})]
     for table in found.get("expect", ()):
         lines += ["", "[[expect]]", *_pairs(table)]
@@ -154,7 +154,7 @@ def toml(found: Mapping[str, Any], capture: str) -> str:
 
 
 def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each key; what is said of each end stands in a line of its own."""
+    """Yield a line for each key, and one for each end of a key that has both."""
     for key, value in table.items():
         if isinstance(value, Mapping):
             yield from (f"{key}.{name} = {_value(one)}" for name, one in value.items())
@@ -163,7 +163,7 @@ def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    """Write text, a whole number, an array, or bounds."""
+    """Return text, a whole number, an array or bounds as TOML."""
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{key} = {_value(one)}' for key, one in value.items())} }}"
     if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""Which connections an expectation is about.
+"""The connections that an expectation is about.
 
-In: a `Selector`, as a table of a file says it, or anything else that knows its streams. Out: the numbers of streams.
+In: a `Selector`, as a table of a file defines it, or anything else that returns streams. Out: stream numbers.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from handshake_inspect.inspection import Inspection
 
 
 class Selecting(Protocol):
-    """Says which connections are meant."""
+    """Something that selects connections."""
 
     @property
     def said(self) -> str:
-        """As it is written: "port = 8000"; "" for all."""
+        """The keys as they are written: "port = 8000"; "" for all."""
         ...
 
     def streams(self, inspection: Inspection) -> NDArray[np.int64]:
-        """Return their numbers."""
+        """Return the numbers of the selected streams."""
         ...
 
 
 @dataclass(frozen=True)
 class Selector:
-    """Which connections; all of them, unless it says more."""
+    """The keys of a table that select connections; without any, it selects all."""
 
     selection: Selection = field(default_factory=Selection)
     where: Condition | None = None
@@ -40,7 +40,7 @@ class Selector:
     said: str = ""
 
     def streams(self, inspection: Inspection) -> NDArray[np.int64]:
-        """Return the numbers of the connections that it means."""
+        """Return the numbers of the selected streams."""
         chosen = self.selection.of(inspection)
         if self.where is None:
             return chosen

@@ -1,8 +1,7 @@
-"""What a claim is held against: one connection, with its segments if somebody asks for them.
+"""One connection that claims are compared with, with its segments if a claim needs them.
 
-In: an inspection and a connection. Out: `Subject`, and the row of its ladder at which each thing was decided: the RST
-that aborted it, the FIN that came first, the segment with which an end entered a state. Read first: RFC 9293 §3.5,
-§3.6.
+In: an inspection and a connection. Out: `Subject`, and the row of its ladder that decided something: the RST that
+aborted it, the first FIN, the segment with which an end entered a state. Read first: RFC 9293 §3.5, §3.6.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ BEFORE_OPEN = ("CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED")
 
 @dataclass(frozen=True)
 class RowName:
-    """A row of a ladder, named for somebody who does not see it."""
+    """A row of a ladder, named for readers who do not see it."""
 
     frame: Frame
     #: "frame 8, RST,ACK of the client".
@@ -30,14 +29,14 @@ class RowName:
 
 
 class Naming:
-    """How many rows may still be named: of a hundred thousand failures nobody reads the rows of all."""
+    """How many rows may still be named: of a hundred thousand failures, only the first ones get their rows."""
 
     def __init__(self, rows: int) -> None:
         self.rows_left = rows
 
 
 class Subject:
-    """A connection, and the inspection that knows its segments."""
+    """A connection, and the inspection that has its segments."""
 
     def __init__(self, connection: Connection, inspection: Inspection, naming: Naming | None = None) -> None:
         self.connection = connection
@@ -52,7 +51,7 @@ class Subject:
 
     @property
     def retransmissions(self) -> int:
-        """How many of its segments bring nothing new."""
+        """The number of its segments that bring nothing new."""
         row = self._inspection.connections.row_of(self.connection.stream)
         return int(self._inspection.retransmissions[row])
 
@@ -62,23 +61,23 @@ class Subject:
         return next((row for row in rows if row.frame == frame), None)
 
     def first(self, holds: Callable[[Step], bool]) -> Step | None:
-        """Return the first segment of which something holds."""
+        """Return the first segment that meets a condition."""
         return next(filter(holds, self.steps), None)
 
     def last(self, holds: Callable[[Step], bool] = lambda step: True) -> Step | None:
-        """Return the last one."""
+        """Return the last segment that meets a condition."""
         return next(filter(holds, reversed(self.steps)), None)
 
     def named(self, word: str) -> str:
-        """Return a word as the ladder has it: the originator is its client, if it has one."""
+        """Return the ladder's word for an end: client for originator, if the ladder has a client."""
         return {"originator": self.names.originator, "responder": self.names.responder}.get(word, word)
 
     def lacks(self, word: str) -> bool:
-        """Is it client or server, and the capture does not show who that is?"""
+        """Is the word client or server, though the capture does not show which end that is?"""
         return word in ("client", "server") and word not in (self.names.originator, self.names.responder)
 
     def at(self, row_of: Callable[[Subject], Row | None]) -> RowName | None:
-        """Name the row that `row_of` finds.
+        """Return the name of the row that `row_of` finds.
 
         None also where the segments were folded and cannot be read again, or enough rows were named.
         """
@@ -92,7 +91,7 @@ class Subject:
         return None if row is None else self._named(row)
 
     def at_frames(self, frames: Sequence[Frame]) -> RowName | None:
-        """Name the first row that has one of these frames."""
+        """Return the name of the first row with one of these frames."""
         return self.at(lambda one: next((row for row in map(one.row_of, frames) if row is not None), None))
 
     def _named(self, row: Row) -> RowName:
@@ -151,7 +150,7 @@ class Subject:
         return self.last()
 
     def repeat_beyond(self, most: int) -> Step | None:
-        """Return the first segment sent again after so many were."""
+        """Return the first retransmission after so many."""
         repeats = [step for step in self.steps if step.retransmission]
         return repeats[most] if most < len(repeats) else None
 
@@ -162,10 +161,10 @@ def has(step: Step, bit: str) -> bool:
 
 
 def is_syn(step: Step) -> bool:
-    """Does it open: SYN, or SYN-ACK?"""
+    """Is the segment a SYN or a SYN-ACK?"""
     return has(step, "SYN")
 
 
 def _opens(step: Step) -> bool:
-    """Is the originator open after this segment, its own?"""
+    """Did the originator send this segment, and is its opening over after it?"""
     return step.sender == "originator" and step.states.originator.state not in (None, *BEFORE_OPEN)

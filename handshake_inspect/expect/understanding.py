@@ -1,7 +1,7 @@
-"""From a document as TOML has it to what is expected: from a file (`written`), or a call.
+"""A document as TOML parses it, from a file (`written`) or a call -> expectations.
 
-In: a document, or one table of it. Out: `Expectations`, `Expect`. A key that is not known is an error that names the
-nearest: a misspelt one would expect nothing.
+In: a document, or one table of it. Out: `Expectations`, `Expect`. An unknown key is an error that names the nearest
+one, because a misspelt key would expect nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ELSEWHERE = {
 
 
 def expectations(document: Mapping[str, Any], lines: Lines) -> Expectations:
-    """Understand a document. Raises ExpectationError."""
+    """Read a document. Raises ExpectationError."""
     reading = _Reading(lines)
     if not is_count(document.get("schema")) or document["schema"] != SCHEMA:
         said = "this is another schema" if "schema" in document else "it has no schema"
@@ -58,12 +58,12 @@ def expectations(document: Mapping[str, Any], lines: Lines) -> Expectations:
 
 
 def expect(table: Mapping[str, Any], source: str) -> Expect:
-    """Understand one table, of no file. Raises ExpectationError."""
+    """Read one table that comes from no file. Raises ExpectationError."""
     return _Reading(Lines(source)).expect(table, 0)
 
 
 class _Reading:
-    """Understands a document key by key, and says where it cannot."""
+    """Reads a document key by key; its errors say where."""
 
     def __init__(self, lines: Lines) -> None:
         self.lines = lines
@@ -73,7 +73,7 @@ class _Reading:
         raise ExpectationError.at(self.lines.place(table, key, end), message)
 
     def refuse_unknown(self, found: Mapping[str, Any], known: Sequence[str], table: int | None = None) -> None:
-        """Raise ExpectationError for a key that nobody knows."""
+        """Raise ExpectationError for an unknown key."""
         for key in found:
             if key in ELSEWHERE and key not in known:
                 self.fail(f"there is no key {key!r} here: it {ELSEWHERE[key]}", table, key)
@@ -82,7 +82,7 @@ class _Reading:
                 self.fail(f"there is no key {key!r}.{hint}", table, key)
 
     def total(self, document: Mapping[str, Any], key: str) -> tuple[Place, Amount] | None:
-        """Understand how many there are in all."""
+        """Read how many connections, exchanges or damages are expected in all."""
         if key not in document:
             return None
         try:
@@ -94,14 +94,14 @@ class _Reading:
         return self.lines.place(None, key), found
 
     def none_of(self, document: Mapping[str, Any]) -> Iterator[Clause[HasNoFinding]]:
-        """Understand what may not be found: of the run, of any connection."""
+        """Read the findings that are forbidden for the run and for every connection."""
         key = "no_findings"
         for claim in self.understood(key, document[key], None) if key in document else ():
             assert isinstance(claim, HasNoFinding)
             yield Clause(key, self.lines.place(None, key), claim)
 
     def golden(self, document: Mapping[str, Any]) -> tuple[Place, str] | None:
-        """Understand which file has the golden text: its path is relative to the file in which it stands."""
+        """Read the path of the golden text, relative to the file of expectations."""
         if "golden" not in document:
             return None
         if not isinstance(document["golden"], str) or not document["golden"]:
@@ -109,7 +109,7 @@ class _Reading:
         return self.lines.place(None, "golden"), str(Path(self.lines.source).parent / document["golden"])
 
     def expect(self, table: Mapping[str, Any], number: int) -> Expect:
-        """Understand one [[expect]]."""
+        """Read one [[expect]]."""
         self.refuse_unknown(table, EXPECT_KEYS, number)
         try:
             count = amount(table["count"]) if "count" in table else AT_LEAST_ONE
@@ -131,7 +131,7 @@ class _Reading:
         return Expect(self.lines.place(number), selector, count, tuple(self.with_named(clauses, number)))
 
     def refuse_of_run(self, clause: Clause[Claim], number: int) -> None:
-        """Raise ExpectationError if a claim about connections is of what is never found of one."""
+        """Raise ExpectationError if a claim about connections names a code that only runs have."""
         claim = clause.claim
         codes = (
             {claim.code} if isinstance(claim, HasFinding) else claim.codes if isinstance(claim, HasNoFinding) else set()
@@ -152,7 +152,7 @@ class _Reading:
             yield one.allowing(named)
 
     def understood(self, key: str, value: Any, number: int | None) -> list[Claim]:
-        """Understand the value of a key."""
+        """Read the value of a key."""
         try:
             return [*CLAIMS[key](value)]
         except OfEndError as error:
@@ -161,7 +161,7 @@ class _Reading:
             self.fail(f"{key}: {error}", number, key)
 
     def selector(self, table: Mapping[str, Any], number: int) -> Selector:
-        """Understand which connections a table means."""
+        """Read the keys of a table that select connections."""
         keys = [key for key in SELECTOR_KEYS if key in table]
         read: dict[str, Any] = {}
         for key in keys:
@@ -178,7 +178,7 @@ def _end_of(claim: Claim) -> str | None:
 
 
 def port_number(value: Any) -> int:
-    """Understand a port. Raises ValueError."""
+    """Read a port. Raises ValueError."""
     if not is_count(value) or value > 65535:
         raise ValueError("expected is a number from 0 to 65535")
     return int(value)
@@ -204,7 +204,7 @@ _SELECTORS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _spelled(value: Any) -> str:
-    """Spell a value of a selector as TOML has it."""
+    """Return a value of a selector as TOML writes it."""
     if not isinstance(value, str):
         return str(value)
     return f"'{value}'" if '"' in value else f'"{value}"'

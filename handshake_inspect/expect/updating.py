@@ -1,10 +1,10 @@
-"""A file of expectations brought up to what a capture shows now; what somebody wrote around them stays.
+"""A file of expectations updated to what a capture shows now; comments and layout stay.
 
-In: the text of the file, the expectations in it, an inspection. Out: the new text. Only what is not met is changed.
-Several connections share a table: what holds of all of them is written. What cannot be written so is left as it is: a
-time, octets or a first FIN that were not captured, states that differ or are not proven, findings that not all of them
-have, or of the run. A table that no connection answers any more has the count 0 from now on; one that names a stream
-that is not there goes. Needs tomlkit, which keeps comments and layout.
+In: the text of the file, the expectations in it, an inspection. Out: the new text. Only what is not met is changed. If
+several connections share a table, what holds for all of them is written. Left as they are: times, octets or a first FIN
+that were not captured, states that differ or are not proven, findings that not all of them have, and findings of the
+run. A table that selects no connection any more gets the count 0; one that names a stream that does not exist is
+removed. Needs tomlkit, which keeps comments and layout.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Subjects = Sequence[Subject]
 
 
 def updated(text: str, expected: Expectations, inspection: Inspection) -> str:
-    """Return the text of a file that expects what is so. Raises ExpectationError without tomlkit."""
+    """Return the updated text of a file. Raises ExpectationError without tomlkit."""
     try:
         import tomlkit
     except ImportError:
@@ -81,7 +81,7 @@ def _update_tables(document: Any, expected: Expectations, inspection: Inspection
 
 
 def _new_table(subject: Subject, others: Any) -> Any:
-    """Return a table as it is recorded, to stand behind others; in one line, if they do."""
+    """Return a new table as it is recorded; in one line, if the others are."""
     import tomlkit
 
     found = {"stream": subject.connection.stream, **facts(subject)}
@@ -111,7 +111,7 @@ def _unmet_keys(expect: Expect, subject: Subject) -> Iterator[str]:
 
 
 def _put(table: Table, key: str, value: Any, subjects: Subjects) -> None:
-    """Put a value in its place; of one for each end, only those that somebody asked for."""
+    """Set a value; of a value for each end, only the ends that the table has."""
     if isinstance(value, Mapping):
         for name in [*table[key]]:
             written = END_WORDS[name] if any(one.lacks(name) for one in subjects) else name
@@ -132,7 +132,7 @@ def _put(table: Table, key: str, value: Any, subjects: Subjects) -> None:
 
 
 def _words(word_of: Callable[[Connection], str]) -> Callable[[Subjects], Any]:
-    """Return who says which words these connections have."""
+    """Return a function that finds the words that several connections have."""
 
     def now(subjects: Subjects) -> Any:
         words = [*dict.fromkeys(named(word_of(one.connection), one.connection) for one in subjects)]

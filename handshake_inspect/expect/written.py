@@ -1,7 +1,6 @@
 """Expectations in a file of TOML.
 
-In: the path of the file. Out: `Expectations`, which know in which line each of them is written. Read first: toml.io,
-v1.0.0.
+In: the path of the file. Out: `Expectations`, each with the line in which it is written. Read first: toml.io, v1.0.0.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def read(path: Path) -> Expectations:
 
 
 def understood(text: str, source: str) -> Expectations:
-    """Understand the text of such a file, which messages call `source`. Raises ExpectationError."""
+    """Read the text of such a file; `source` names it in messages. Raises ExpectationError."""
     try:
         document = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
@@ -45,7 +44,7 @@ def understood(text: str, source: str) -> Expectations:
 
 
 def text_of(path: Path) -> str:
-    """Return what stands in a file of expectations, with its ends of lines. Raises ExpectationError."""
+    """Return the text of a file of expectations, with its line ends. Raises ExpectationError."""
     try:
         return path.read_bytes().decode()
     except OSError as error:
@@ -55,7 +54,7 @@ def text_of(path: Path) -> str:
 
 
 class FileLines(Lines):
-    """Knows in which line of a TOML file a key stands, as far as its lines alone tell."""
+    """Where keys are written in a TOML file, as far as its lines alone show."""
 
     def __init__(self, source: str, text: str) -> None:
         super().__init__(source)
@@ -78,7 +77,7 @@ class FileLines(Lines):
                 self._lines.setdefault((table, key, end), number)
 
     def place(self, table: int | None = None, key: str | None = None, end: str | None = None) -> Place:
-        """Return where a key stands, or the table that should have it, or all tables."""
+        """Return the place of a key, else that of its table, else that of the file."""
         looked_for = [(table, key, end), (table, key, None), (table, None, None)]
         if table is not None:
             looked_for.append((None, "expect", None))
@@ -86,5 +85,5 @@ class FileLines(Lines):
 
 
 def _without_lines(string: re.Match[str]) -> str:
-    """Leave of a string that has several lines only their ends: what is in it is no key."""
+    """Return only the line ends of a multi-line string, whose text is no key; other strings as they are."""
     return "\n" * string[0].count("\n") or string[0]

@@ -14,7 +14,7 @@ from handshake_inspect.connections.splitting.rows import ConnectionRows
 from handshake_inspect.expect.alike import alike
 from handshake_inspect.expect.claims import closed_first, octets_sent, retransmissions, waits
 from handshake_inspect.expect.matching import AllMet, Check, checks, outcomes
-from handshake_inspect.expect.recording import FACTS_ASK, facts, toml
+from handshake_inspect.expect.recording import FACTS_COLUMNS, facts, toml
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.expect.written import understood
 from tests.findings.captures import inspected
@@ -39,7 +39,7 @@ def inspection(request: pytest.FixtureRequest) -> Inspection:
 
 def test_facts_are_those_of_all_that_are_alike(inspection: Inspection) -> None:
     connections = inspection.connections
-    group, asked = alike(inspection, connections.streams, FACTS_ASK)
+    group, asked = alike(inspection, connections.streams, FACTS_COLUMNS)
     of_group = [facts(Subject(connections[int(stream)], inspection)) for stream in asked]
     for connection, number in zip(connections, group.tolist(), strict=True):
         assert facts(Subject(connection, inspection)) == of_group[number]

@@ -1,4 +1,4 @@
-"""What became of checks, for people and for machines: pieces of text from a `CheckedRun`.
+"""Reports of checks, for people and for machines: a `CheckedRun` -> pieces of text.
 
 In the order of the imports:
 

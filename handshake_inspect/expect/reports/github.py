@@ -51,7 +51,7 @@ def _unusable(run: CheckedRun, root: Path) -> Iterator[str]:
 
 
 def _place(place: Place | None, capture: str, root: Path) -> dict[str, str]:
-    """Return the properties that say where: the expectation, or the capture if that is in no file."""
+    """Return the properties for the place: that of the expectation, or the capture if that is in no file."""
     file = (place.file if place is not None else None) or capture
     if file == "-":
         return {}
@@ -60,7 +60,7 @@ def _place(place: Place | None, capture: str, root: Path) -> dict[str, str]:
 
 
 def _relative(file: str, root: Path) -> str:
-    """Return the path that the repository has for a file; that as it was named if it lies elsewhere."""
+    """Return the path of a file in the repository; the path as given if it lies elsewhere."""
     path = Path(os.path.normpath(Path.cwd() / file))
     return (path.relative_to(root) if path.is_relative_to(root) else Path(file)).as_posix()
 
@@ -72,17 +72,17 @@ def _command(properties: dict[str, str], message: str) -> str:
 
 
 def _data(text: str) -> str:
-    """Escape a message as the runner reads it."""
+    """Escape a message for the runner."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """Escape the value of a property: the runner parts them at commas, and the message from them at colons."""
+    """Escape the value of a property: the runner splits properties at commas, and the message off at colons."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def guarded(text: str) -> str:
-    """Return text for the log in which the runner takes nothing for a command: a capture may hold what looks like one.
+    """Return text for the log without anything that the runner would take for a command.
 
     The word that ends it is made from the text, so that the text cannot have it and every run prints the same.
     """
@@ -91,7 +91,7 @@ def guarded(text: str) -> str:
 
 
 def summary(run: CheckedRun, room: int = MOST_SUMMARY) -> str:
-    """Return Markdown for the page of the job: what is not as expected, and the ladders; `room` octets at most."""
+    """Return Markdown for the page of the job: failures and ladders, at most `room` octets."""
     pieces, left = [], room
     for piece in _summary(run):
         left -= len(piece.encode())
@@ -122,6 +122,6 @@ def _capture_summary(capture: CheckedCapture) -> Iterator[str]:
 
 
 def _fenced(text: str) -> str:
-    """Put text into a block that it cannot leave: the fence is longer than any run of backticks in it."""
+    """Return text in a code block whose fence is longer than any run of backticks in it."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence}text\n{text}\n{fence}\n\n"

@@ -65,7 +65,7 @@ def _new_suite(name: str, *, tests: int, failures: int = 0, errors: int = 0, sec
 
 
 def _ended(suite: Element, remarks: Sequence[str] = ()) -> Element:
-    """Add what Ant's schema wants at the end: what the tests printed. Checks print remarks on the capture only."""
+    """Add the output elements that Ant's schema requires at the end; they hold the remarks on the capture."""
     for stream in ("system-out", "system-err"):
         ElementTree.SubElement(suite, stream)
     suite[-1].text = "\n".join(remarks) or None
@@ -78,14 +78,14 @@ def _case(suite: Element, capture: str, title: str, seconds: float) -> Element:
 
 
 def _class_name(capture: str) -> str:
-    """Return the path of a capture with dots: servers take what stands before the last one for a package."""
+    """Return the path of a capture with dots: servers take the part before the last dot for a package."""
     path = PurePath(capture)
     parts = [one for one in path.parent.parts if one not in (path.anchor, "..")]
     return printable(".".join([*parts, without_ending(path.name)]))
 
 
 def _add_failure(case: Element, capture: CheckedCapture, outcome: Outcome) -> None:
-    """Add what is not met to a test case: all of it in one element, of which Ant's schema has one at most."""
+    """Add the failures to a test case, in one element, because Ant's schema allows only one."""
     check = outcome.failed
     if check is None:
         return

@@ -1,4 +1,4 @@
-"""For people: a line for each expectation that is not met, the ladders that show why, and a sum at the end.
+"""For people: a line for each failure, the ladders that show why, and a summary at the end.
 
 In: captures that were checked. Out: lines of `rich` text.
 """
@@ -21,7 +21,7 @@ MOST_LINES = 200
 
 
 def capture_lines(capture: CheckedCapture, ladders: int) -> Iterator[Text]:
-    """Yield what is not as expected in one capture, with so many ladders at most."""
+    """Yield the failures of one capture, with so many ladders at most."""
     messages = (message for _, _, message in capture.messages())
     for message in islice(messages, MOST_MESSAGES):
         yield Text.assemble(("FAILED ", "bold red"), printable(message))
@@ -47,7 +47,7 @@ def capture_lines(capture: CheckedCapture, ladders: int) -> Iterator[Text]:
 
 
 def lines(run: CheckedRun, ladders: int) -> Iterator[Text]:
-    """Yield all that is to be said of a run, with so many ladders at most."""
+    """Yield the whole report of a run, with so many ladders at most."""
     for capture in run.captures:
         yield from capture_lines(capture, ladders)
         ladders = max(0, ladders - len(capture.ladders))
@@ -56,7 +56,7 @@ def lines(run: CheckedRun, ladders: int) -> Iterator[Text]:
 
 
 def sum_line(run: CheckedRun) -> Text:
-    """Return how many there were, and how many are not as expected."""
+    """Return the summary: how many checks there were, and how many failed."""
     captures = len(run.captures)
     of_captures = f" in {counted(captures, 'capture')}" if captures > 1 else ""
     if run.unusable and not run.failed_captures:
