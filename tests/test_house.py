@@ -87,12 +87,11 @@ LEDGER = ["at_once", "owing", "port_use", "ledger"]
 OVER_TIME = ["attempts", "phases", "half_open", "openings"]
 ENDLESS = ["streams", "run_clock", "retention", "looks", "attendance", "parts", "endless_analysis"]
 FINDINGS = [
-    "evidence", "option_lists", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment", "fast_open",
-    "retries", "syns", "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions", "paths",
-    "reset_causes", "resets", "reset_marks", "gone_ends", "injection", "closed_windows", "black_holes", "silence",
-    "stalls", "closing", "half_closed", "late", "listeners", "scans", "time_wait", "sockets", "ports", "captures",
-    "catalogue",
-    "other_tools",
+    "segments", "evidence", "option_lists", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment",
+    "fast_open", "retries", "syns", "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions",
+    "paths", "reset_causes", "resets", "reset_marks", "gone_ends", "injection", "closed_windows", "black_holes",
+    "silence", "stalls", "closing", "half_closed", "late", "listeners", "scans", "time_wait", "sockets", "ports",
+    "captures", "catalogue", "other_tools",
 ]  # fmt: skip
 LAB = [
     "calls", "world", "echo", "programs", "segments", "altering", "hosts", "links", "rules", "relay", "wire",

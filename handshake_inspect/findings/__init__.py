@@ -2,7 +2,7 @@
 
 The modules, in the order in which data flows:
 
-- `evidence`, `run`: what rules look at: the columns of one partition, and of the whole run.
+- `segments`, `evidence`, `run`: what rules look at: the columns of one partition, and of the whole run.
 - `option_lists`: what the option lists of SYNs tell, asked once of each distinct one.
 - `rule`: what a rule is; its docstring is its page.
 - `fin_answers`: which segments acknowledge a FIN.
