@@ -21,7 +21,8 @@ Each command is a module, named in `COMMANDS`. All modules, in an order in which
 - `browse`: this command.
 - `checking`, `recording`, `reporting`: expectations checked, written, and told about.
 - `check`: this command.
-- `live_lines`, `watch`, `printed`, `listening`: a live capture, block by block.
+- `live_lines`, `watch`, `listening`: a live capture, block by block.
+- `printed`, `watched_command`: a command, watched in a private network.
 - `sniff`: this command.
 - `verifying`, `wait_report`, `waiting`, `performing`: sessions of the lab, and the wait for their TIME-WAIT.
 - `demo`, `lab`: these commands.

@@ -96,9 +96,10 @@ def command(
       handshake-inspect sniff --strace -- python3 echo_test.py
     """
     from handshake_inspect.capture.writing.rotation import Rotation
-    from handshake_inspect.cli.listening import SavedCapture, listen, watch_command
+    from handshake_inspect.cli.listening import SavedCapture, listen
     from handshake_inspect.cli.screens import wants_screen
     from handshake_inspect.cli.watch import WatchRequest
+    from handshake_inspect.cli.watched_command import watch_command
 
     octets_max, seconds = rotate
     if target is None and (octets_max or seconds):

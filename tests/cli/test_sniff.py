@@ -355,7 +355,8 @@ def test_without_the_right_it_says_what_to_do() -> None:
         return CliRunner().invoke(cli, ["sniff"]).exit_code
 
     import handshake_inspect.cli.listening
-    import handshake_inspect.cli.sniff  # noqa: F401 - what is imported late must be there before
+    import handshake_inspect.cli.sniff
+    import handshake_inspect.cli.watched_command  # noqa: F401 - an ordinary user may not read the files later
 
     assert as_ordinary_user(attempt) == 2
 
