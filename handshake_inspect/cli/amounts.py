@@ -1,6 +1,6 @@
-"""Sizes and spans of time as people write them on the command line: `100MB`, `64 MiB`, `1h`, `0.5`.
+"""Sizes and durations on the command line: `100MB`, `64 MiB`, `1h`, `0.5`.
 
-In: text. Out: octets or seconds. What is neither is refused in one line that shows how to write it.
+In: text. Out: octets or seconds. Anything else is refused in one line that shows how to write it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _AMOUNT = re.compile(r"\s*(?P<number>\d{1,15}(?:\.\d{1,9})?)\s*(?P<unit>[a-zA-Z]
 
 
 class Seconds(click.FloatRange):
-    """Seconds between two bounds: FloatRange lets `nan` pass, which is outside of none, and nothing waits for `inf`."""
+    """Seconds between two bounds, without `nan` and `inf`, which FloatRange accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the value of an option. Raises click.BadParameter."""
@@ -36,7 +36,7 @@ class Seconds(click.FloatRange):
 
 
 def size(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
-    """Read the value of an option: octets. Raises click.BadParameter."""
+    """Read the value of an option as octets. Raises click.BadParameter."""
     if text is None:
         return None
     octets = amount(text, SIZE_UNITS, fold_case=True)
@@ -48,7 +48,7 @@ def size(_context: click.Context, _option: click.Parameter, text: str | None) ->
 def sizes_and_spans(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[int | None, int | None]:
-    """Read the values of an option that takes a size, a span of time, or both: octets and seconds.
+    """Read the values of an option that takes a size, a duration, or both, as octets and seconds.
 
     Raises click.BadParameter.
     """
@@ -66,7 +66,7 @@ def sizes_and_spans(
 
 
 def amount(text: str, units: dict[str, int], *, fold_case: bool = False) -> int | None:
-    """Return a number in whole units of 1, at least 1; None if it is nothing, or none of these units."""
+    """Return a number with its unit as a whole number, at least 1; None if it is 0 or has another unit."""
     found = _AMOUNT.fullmatch(text)
     unit = units.get(found["unit"].lower() if fold_case else found["unit"]) if found else None
     exact = Fraction(found["number"]) * unit if found and unit else 0

@@ -88,7 +88,7 @@ def command(
 def source_of(
     reading: FilesRead, captures: Mapping[str, CaptureFile], streams: Streams, profile: str = "linux"
 ) -> Files:
-    """Return captures that were read as a source of the screen."""
+    """Return the captures that were read, as a source of the screen."""
     from handshake_inspect.cli.drawing import LadderSettings, payload_shown
     from handshake_inspect.cli.show import save
     from handshake_inspect.cli.shown_by import shown_by

@@ -1,6 +1,6 @@
-"""From the names on the command line to an inspection: file by file, so that a bad one does not spoil the others.
+"""Files named on the command line -> an inspection; a file that cannot be used is reported and left out.
 
-Ctrl-C ends the reading, not the work: what was read so far is a capture too.
+Ctrl-C ends the reading only: what was read so far is inspected.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ INTERRUPTED = 130
 
 @dataclass
 class FilesRead:
-    """What became of the files."""
+    """The inspection of the files, and what went wrong."""
 
     inspection: Inspection
     #: Why some could not be used at all; each was reported.
@@ -122,7 +122,7 @@ def inspect_files(
 
 
 def _is_usable(one: Input, note: Callable[[CaptureError], None]) -> bool:
-    """Is it anything but a terminal, from which nothing would ever come?"""
+    """Can the input be read? A terminal cannot: no capture ever comes from it."""
     try:
         if one.source == "-":
             refuse_terminal()
@@ -135,7 +135,7 @@ def _is_usable(one: Input, note: Callable[[CaptureError], None]) -> bool:
 def report(
     run: Inspection | Overview, *, udp_listed: bool = False, udp_lister: str = "--udp", findings_listed: bool = False
 ) -> None:
-    """Print on standard error what the results do not say: damage, what was not read, what was lost."""
+    """Print on standard error what the results do not contain: damage, what was not read, what was lost."""
     from handshake_inspect.overview import Overview
     from handshake_inspect.views.remarks import remarks
 
@@ -175,7 +175,7 @@ class Interruption:
 
 
 class _Interruptible:
-    """The records of a reader, up to Ctrl-C between two blocks."""
+    """The records of a reader, which end at Ctrl-C, between two blocks."""
 
     def __init__(self, reader: Reader[Any], interruption: Interruption, progress: Progress) -> None:
         self._reader = reader
@@ -200,7 +200,7 @@ class _Interruptible:
 
 @contextmanager
 def kept(file: str) -> Iterator[str]:
-    """Give a path that can be read several times: what comes through a pipe is kept in a temporary file meanwhile."""
+    """Yield a path that can be read several times: a pipe is copied to a temporary file meanwhile."""
     if Input(file).is_file or (file != "-" and not Path(file).exists()):
         yield file  # where it cannot be used, reading it says why
         return
@@ -228,6 +228,6 @@ def _opened(file: str) -> contextlib.AbstractContextManager[BinaryIO]:
 
 
 def refuse_terminal() -> None:
-    """Raise CaptureError if nobody pipes a capture into standard input."""
+    """Raise CaptureError if standard input is a terminal."""
     if sys.stdin.isatty():
         raise CaptureError("-: standard input is a terminal; try: tcpdump -w - | handshake-inspect read -")

@@ -28,7 +28,7 @@ FORMATS = ("text", "json", "junit", "github", "tap")
 
 
 def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str | None], tuple[str, ...]]:
-    """Return a callback that splits K[,K] and refuses words that are no kinds."""
+    """Return a callback that splits K[,K] and refuses unknown kinds."""
 
     def split(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...]:
         kinds = tuple(kind.strip() for kind in text.split(",")) if text is not None else ()
@@ -149,7 +149,7 @@ def command(
 
 
 def refuse_reports(format_: str, output: str | None) -> None:
-    """Raise click.UsageError if a report is asked for where nothing is checked."""
+    """Raise click.UsageError if a report is asked for, but nothing is checked."""
     if format_ != "text" or output is not None:
         asked = "--format" if format_ != "text" else "--output"
         raise click.UsageError(f"{asked} tells the result of checks: --record and --update check nothing")
@@ -164,7 +164,7 @@ def options_expect(
     ignore: tuple[str, ...],
     chosen: Choice,
 ) -> Expectations | None:
-    """Return what the options expect; None if they expect nothing."""
+    """Return the expectations of the options; None if there are none."""
     from handshake_inspect.cli.wanted import wanted
     from handshake_inspect.expect.claims import Claim, HasNoFinding, OneOf
     from handshake_inspect.expect.expectations import Clause, Expect, Expectations

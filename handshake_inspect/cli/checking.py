@@ -1,4 +1,4 @@
-"""Checks captures, each with what is expected of it: one that cannot be used does not spoil the others.
+"""Checks captures, each against its expectations; one that cannot be used is reported and left out.
 
 In: names of files, expectations of the command line, or files of them. Out: a `CheckedCapture` after the other, with
 the ladders of the first connections that failed; a `CheckedRun` of them all, and of what could not be used.
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass
 class Checker:
-    """What all captures of one run of the command share."""
+    """Checks the captures of one run of the command."""
 
     #: Of the command line; None: nothing is asked there.
     asked: Expectations | None
@@ -71,7 +71,7 @@ class Checker:
                 return
 
     def check(self, files: Sequence[str]) -> CheckedCapture | None:
-        """Check captures that are one run; None if they cannot be used, which has been said.
+        """Check captures that are one run; None if they cannot be used, after this was reported.
 
         Nor is one checked that Ctrl-C cut: what is not there yet would be called wrong.
         """
@@ -112,20 +112,20 @@ class Checker:
         refuse_overwriting(read, target, "--output", "the file of expectations")
 
     def refused(self, named: NamedFiles) -> None:
-        """Note what was named and could not be used, and expectations of captures that are not there any more."""
+        """Note names that could not be used, and files of expectations whose capture does not exist."""
         self.run.unusable += [Unusable(name, f"{name}: {why}") for name, why in named.failed]
         for path in sorted({*map(Path, named.expectations)} - {beside(file) for file in named.files}):
             self._refuse(str(path), ExpectationError.at(Place(str(path)), "there is no capture beside it to check"))
 
     def _refuse(self, name: str, error: Exception) -> None:
-        """Say what cannot be used; of a file for all captures once."""
+        """Report what cannot be used; a file for all captures only once."""
         place = error.place if isinstance(error, ExpectationError) else None
         if str(error) not in {one.message for one in self.run.unusable}:
             remark(f"Error: {error}")
         self.run.unusable.append(Unusable(name, str(error), place))
 
     def _note(self, files: Sequence[str], reading: FilesRead) -> None:
-        """Note what could not be used of a run; of captures it has been said."""
+        """Note the captures of a run that could not be used; they have been reported."""
         for error in reading.failed:
             name = next((file for file in files if str(error).startswith(f"{file}:")), files[0])
             self.run.unusable.append(Unusable(name, str(error)))
@@ -138,7 +138,7 @@ class Checker:
             self.run.unusable.append(Unusable(files[0], f"{files[0]}: interrupted: what comes behind was not read"))
 
     def _expectations(self, files: Sequence[str]) -> Iterator[Expectations]:
-        """Yield what is expected: by the command line, by a file. Raises ExpectationError if by nobody."""
+        """Yield the expectations of the command line and of a file. Raises ExpectationError if there are none."""
         first = files[0]
         path = Path(self.expect) if self.expect is not None else beside_all(files)
         if path is not None and (self.expect is not None or path.exists()):
@@ -155,7 +155,7 @@ class Checker:
             raise ExpectationError(f"{first}: there is no {path} beside it that says what to expect; {hint}")
 
     def _draw(self, capture: CheckedCapture, inspection: Inspection) -> None:
-        """Draw the first connections that failed, with the rows marked that went another way."""
+        """Draw the first connections that failed, with remarks at the rows that differ."""
         paths = {one.name: one.name for one in inspection.captures if Input(one.name).is_file}
         for stream, connection in capture.failed_streams.items():
             if not self.ladders_left:
@@ -173,7 +173,7 @@ class Checker:
 
 
 def _timed(found: Iterator[T]) -> Iterator[tuple[T, float]]:
-    """Yield each check with how many seconds it took: they are made as they are asked for."""
+    """Yield each check with the seconds that it took: checks are made one by one, as the iterator advances."""
     begin = time.monotonic()
     for check in found:
         yield check, time.monotonic() - begin

@@ -1,7 +1,7 @@
 """Which connections, in which order, how many: what `--where`, `--sort`, `--limit` and a `Selection` leave.
 
-In: the options, and an inspection. Out: the connections chosen, or only their numbers. The selection is made on
-columns; an object is made of what it leaves only if `--where` or `--sort` must look at it whole.
+In: the options, and an inspection. Out: the chosen connections, or only their numbers. Selection works on columns;
+objects are made only for the rest, and only if `--where` or `--sort` needs them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Streams = NDArray[np.int64]
 
 @dataclass
 class Choice:
-    """What was asked for, and how many connections were passed over for `--limit`."""
+    """The selection of the options, and how many connections `--limit` left out."""
 
     selection: Selection = field(default_factory=Selection)
     where: Condition | None = None
@@ -46,7 +46,7 @@ class Choice:
     beyond_limit: int = 0
 
     def of(self, inspection: Inspection) -> Iterator[Connection]:
-        """Yield the connections chosen, in the order asked for; one at a time where nothing is sorted."""
+        """Yield the chosen connections in order; one at a time, if they need no sorting."""
         connections = inspection.connections
         if self.sort:
             yield from connections.of_streams(self.streams(inspection))
@@ -55,18 +55,18 @@ class Choice:
             yield from connections.of_streams(some)
 
     def streams(self, inspection: Inspection) -> Streams:
-        """Return the numbers of the connections chosen, in the order asked for; makes no object if it need not."""
+        """Return the numbers of the chosen connections in order, if possible without making objects."""
         chosen = self._chosen(inspection)
         if self.sort:
             chosen = iter([self._sorted(inspection.connections, chosen)])
         return np.concatenate([np.zeros(0, np.int64), *self._within_limit(chosen)])
 
     def exchanges(self, inspection: Inspection) -> Iterator[Exchange]:
-        """Yield the UDP exchanges chosen."""
+        """Yield the chosen UDP exchanges."""
         return (one for one in inspection.exchanges if self.selection.takes(one, inspection))
 
     def absence(self, inspection: Inspection) -> str | None:
-        """Return what is to be said of streams that were asked for by number and are not there; None if all are."""
+        """Return a sentence about streams that were chosen by number and do not exist; None if all exist."""
         absent = self.selection.absent(inspection)
         if not absent:
             return None
@@ -74,14 +74,14 @@ class Choice:
         return f"--stream: there is no {', no '.join(map(str, absent))}; the run has {there}, from 0"
 
     def absent_streams(self, inspection: Inspection) -> int:
-        """Print what was asked for by number and is not there. Returns 2 if there is any, 0 else: an exit code."""
+        """Report streams that were chosen by number and do not exist; return 2 if there are any, else 0."""
         absence = self.absence(inspection)
         if absence is not None:
             remark(f"Error: {absence}")
         return 2 if absence is not None else 0
 
     def _chosen(self, inspection: Inspection) -> Iterator[Streams]:
-        """Yield the streams of which everything asked for is true, some at a time."""
+        """Yield the streams that match, in blocks."""
         selected = self.selection.of(inspection)
         if self.where is None:
             return iter([selected])
@@ -90,7 +90,7 @@ class Choice:
         return streams_where(self.where, inspection.connections, selected)
 
     def _within_limit(self, chosen: Iterator[Streams]) -> Iterator[Streams]:
-        """Yield what the limit leaves, and count the rest."""
+        """Yield streams up to the limit, and count the rest."""
         self.beyond_limit = shown = 0
         for some in chosen:
             left = some if self.limit is None else some[: self.limit - shown]
@@ -111,7 +111,7 @@ class Choice:
 
 
 def choice(asked: SelectionOptions, sort: str | None = None, limit: int | None = None) -> Choice:
-    """Understand the options. Raises click.BadParameter."""
+    """Read the options. Raises click.BadParameter."""
     selection = Selection(
         host=_read("--host", network, asked.host),
         nets=tuple(_understood("--net", network, net) for net in asked.net),
@@ -128,7 +128,7 @@ def choice(asked: SelectionOptions, sort: str | None = None, limit: int | None =
 
 
 def _understand(chosen: Choice, where: str | None, sort: str | None) -> None:
-    """Note the condition and the order. Raises click.BadParameter."""
+    """Read the condition and the order. Raises click.BadParameter."""
     from handshake_inspect.conditions.parser import WhereError, field_path, parse
 
     option = "--where"
@@ -147,7 +147,7 @@ def _read(option: str, read: Callable[[str], T], text: str | None) -> T | None:
 
 
 def _understood(option: str, read: Callable[[str], T], text: str) -> T:
-    """Understand the text of an option. Raises click.BadParameter."""
+    """Parse the text of an option. Raises click.BadParameter."""
     try:
         return read(text)
     except (MomentError, SelectionError) as error:

@@ -1,6 +1,6 @@
-"""What becomes of output whose reader has gone: nobody wants it any more, and that is no error.
+"""Output whose reader has closed the pipe: it is dropped, and that is no error.
 
-Needs nothing else: the command line imports it at once.
+Imports nothing of the project, because the command line imports this first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TextIO
 
 
 def drop_output(stream: TextIO | None = None) -> None:
-    """Send standard output, or another stream, nowhere from now on.
+    """Redirect standard output, or another stream, to /dev/null from now on.
 
     Python would complain of the closed pipe when it flushes at exit.
     """
@@ -24,7 +24,7 @@ def drop_output(stream: TextIO | None = None) -> None:
 
 
 def drop_what_is_left() -> None:
-    """Let what a stream does not take any more go: Python would exit with 120, whatever the exit code is."""
+    """Drop what a stream cannot write any more: Python would exit with 120 because of it."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -34,7 +34,7 @@ def drop_what_is_left() -> None:
 
 
 def nobody_reads() -> bool:
-    """Has the reader of standard output left? Of a pipe that is known before anything more is written."""
+    """Has the reader of standard output closed it? For a pipe that can be found out without writing."""
     try:
         number = sys.stdout.fileno()
     except OSError:  # it is no file
@@ -46,7 +46,7 @@ def nobody_reads() -> bool:
 
 @contextmanager
 def readers_may_leave() -> Iterator[None]:
-    """Write, and go on if nobody reads it any more: the work has a result beside its output, its exit code."""
+    """Run the block, and drop its output if the reader leaves: the exit code is still needed."""
     try:
         yield
         sys.stdout.flush()

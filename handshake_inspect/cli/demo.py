@@ -116,7 +116,7 @@ def command(
 
 
 def refuse_company(context: click.Context) -> None:
-    """Refuse what is asked for beside --differences: nothing is run."""
+    """Refuse options beside --differences, which runs nothing."""
     typed = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
     given = [one for one in context.command.params if context.get_parameter_source(one.name or "") in typed]
     if len(given) > 1:
@@ -129,7 +129,7 @@ def is_linux() -> bool:
 
 
 def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False, wait: bool = False) -> Told:
-    """Run a scenario as planned: its session, and if it is to `wait` what is told of its TIME-WAIT.
+    """Run a scenario; yield its session, and the glances at its TIME-WAIT if it is to `wait`.
 
     Raises LabError, which names the way out where the system forbids it.
     """
@@ -146,7 +146,7 @@ def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False, w
 
 
 def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> Session:
-    """Return the recorded session of a scenario, and say in one line that it is one. Raises LabError."""
+    """Return the recorded session of a scenario, and print that it is a recorded one. Raises LabError."""
     from handshake_inspect.cli.output import remark
     from handshake_inspect.lab.replay import replay, replay_names
     from handshake_inspect.lab.world import LabError
@@ -168,7 +168,7 @@ def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> Sessio
 
 
 def way_to_capture(scenario: str) -> str:
-    """Return the command that shows the capture of a scenario, without socket calls; "" if none comes with us."""
+    """Return a sentence with the command that shows a shipped capture of the scenario; "" if there is none."""
     from handshake_inspect.explain.page import PageError
     from handshake_inspect.explain.shipped import shipped_capture
 

@@ -82,7 +82,7 @@ def command(a: str, b: str, level: Level, format_: str, asked: SelectionOptions,
 
 
 def read(name: str, reader: str, jobs: int | None, stack: ExitStack) -> FilesRead:
-    """Inspect one of the two captures, which must stay there as long as `stack` does."""
+    """Inspect one of the two captures, which can be read again until `stack` closes."""
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.captures import inspect_files, kept
     from handshake_inspect.cli.naming import files_named
@@ -95,15 +95,15 @@ def read(name: str, reader: str, jobs: int | None, stack: ExitStack) -> FilesRea
 
 
 def text(found: Comparison, a: Inspection, b: Inspection) -> Iterator[Text]:
-    """Yield what differs, the ladders of the first of it, and how much is the same."""
+    """Yield the differences, the ladders of the first ones, and the summary."""
     from rich.text import Text
 
-    from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
+    from handshake_inspect.cli.output import text_width
     from handshake_inspect.compared.comparison import DRAWN
     from handshake_inspect.views.compared_ladders import two_ladders
     from handshake_inspect.views.compared_lines import difference_lines, notes, only_lines, summary
 
-    width = max(60, terminal_width() or DEFAULT_WIDTH)
+    width = text_width()
     for alike in found.different:
         yield Text()
         yield from difference_lines(alike, width)

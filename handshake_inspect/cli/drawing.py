@@ -1,4 +1,4 @@
-"""Draws the ladder of a connection that stands in a file: fetches the octets that it shows, fits it to the terminal."""
+"""Draws the ladder of a connection from files: reads the payload that it shows, and fits it to the terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from handshake_inspect.capture.frames import CaptureFile, fetch_parts, payload
-from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
+from handshake_inspect.cli.output import text_width
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.folding import Fold, fold
@@ -17,7 +17,7 @@ from handshake_inspect.views.words import Clock
 
 @dataclass(frozen=True)
 class LadderSettings:
-    """What the options of the command line say about the ladder."""
+    """The options of the command line about the ladder."""
 
     numbers: Numbers = "symbolic"
     clock: Clock = "relative"
@@ -27,7 +27,7 @@ class LadderSettings:
     def options(self) -> LadderOptions:
         """Return the options of the view, for this terminal."""
         return LadderOptions(
-            width=max(60, terminal_width() or DEFAULT_WIDTH),
+            width=text_width(),
             numbers=self.numbers,
             clock=self.clock,
             payload_octets=self.payload_octets,
@@ -45,7 +45,7 @@ def draw(
     calls: Sequence[SocketCall] = (),
     marks: Marks | None = None,
 ) -> LadderParts:
-    """Return the ladder of a connection; payload is read from its captures, of those that have a path by their names.
+    """Return the ladder of a connection; its payload is read again from the captures.
 
     `names`: what is known of its addresses, a line each. `calls`: those of its two sockets. `marks`: what is to be said
     of some of its rows.
@@ -91,17 +91,17 @@ def picture(
 
 
 def title_of(connection: Connection) -> str:
-    """Return what stands above a ladder."""
+    """Return the title of a ladder."""
     return f"stream {connection.stream} of {connection.capture}"
 
 
 def facts_of(connection: Connection, steps: Sequence[Step], names: Sequence[str]) -> list[str]:
-    """Return what else is known of a connection."""
+    """Return the facts about a connection that stand behind the title."""
     return [counted(len(steps), "segment"), *connection.encapsulation, *names]
 
 
 def payload_shown(steps: Sequence[Step], look: LadderSettings, paths: Mapping[str, CaptureFile], home: str) -> Payload:
-    """Return the payload of the segments that are not folded, by frame; nothing if none is to be shown."""
+    """Return the payload of the segments that are not folded, by frame; empty if none is shown."""
     if not look.payload_octets:
         return {}
     rows = list(steps) if look.show_all else [row for row in fold(steps) if not isinstance(row, Fold)]

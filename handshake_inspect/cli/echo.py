@@ -33,7 +33,7 @@ INVITATIONS = {
 
 
 def shared_options(*, half_close: str) -> Callable[[F], F]:
-    """Add the options of both programs; what a half-close is differs."""
+    """Add the options of both programs, with this help for --half-close."""
 
     def add(function: F) -> F:
         for option in options_of_both(half_close):
@@ -156,7 +156,7 @@ def connect_command(messages: tuple[str, ...], quiet: bool, **given: Any) -> int
 
 
 def server_plan(given: dict[str, Any]) -> ServerPlan:
-    """Return what the options ask of the server. Raises LabError or UsageError."""
+    """Return the plan of the server from the options. Raises LabError or UsageError."""
     from handshake_inspect.lab.by_hand.echo_plans import ServerPlan, internet_place
 
     if given["udp"] and given["timeout_s"] is not None:
@@ -179,7 +179,7 @@ def server_plan(given: dict[str, Any]) -> ServerPlan:
 
 
 def client_plan(given: dict[str, Any]) -> ClientPlan:
-    """Return what the options ask of the client. Raises LabError or UsageError."""
+    """Return the plan of the client from the options. Raises LabError or UsageError."""
     from handshake_inspect.lab.by_hand.echo_plans import ClientPlan, internet_place, split_place
 
     where = place(given)
@@ -201,7 +201,7 @@ def client_plan(given: dict[str, Any]) -> ClientPlan:
 
 
 def place(given: dict[str, Any]) -> EchoAddress | None:
-    """Return the Unix socket that is meant, if any; refuse options that say nothing to it, or to each other."""
+    """Return the path of the Unix socket, if one is given; refuse options that do not fit it, or each other."""
     from handshake_inspect.lab.by_hand.echo_plans import unix_place
 
     if given["path"] is not None and given["udp"]:

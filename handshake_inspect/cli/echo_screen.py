@@ -1,4 +1,4 @@
-"""The screen of the programs by hand: what they say to a person, call by call, and what a script may take from them.
+"""The output of the programs by hand: each socket call for a person, and the results for a script.
 
 In: socket calls and remarks, from several threads at once. Out: on standard error a line per call, `+0.123 s  accept()
 = 127.0.0.1:54668`, with the peer before it where there are several; on standard output the results. Text that came over
@@ -31,7 +31,7 @@ PEER = 15
 
 @dataclass
 class Output:
-    """What all screens of one program share: one line at a time, and none after the end."""
+    """The output that all screens of one program share: one line at a time, and none after the end."""
 
     quiet: bool
     began_ns: int = field(default_factory=time.time_ns)
@@ -62,7 +62,7 @@ class EchoScreen:
         self._print(line)
 
     def say(self, text: str) -> None:
-        """Print what the call before it means."""
+        """Print the meaning of the call before it."""
         indent = " " * (len(self._when(time.time_ns())) + 2)
         self._print(Text(indent).append_text(self._whose()).append(f"└ {printable(text)}", "dim italic"))
 
@@ -75,7 +75,7 @@ class EchoScreen:
             self._print(Text(printable(line), "green"))
 
     def heard(self, octets: bytes) -> None:
-        """Print what came back, as a line: it is the result."""
+        """Print an echo as a line of the result."""
         with self.output.lock:
             write_octets(octets + b"\n")
 
@@ -92,7 +92,7 @@ class EchoScreen:
             sys.stderr.flush()
 
     def end(self) -> None:
-        """Print no more: threads may still run."""
+        """Print nothing more, though threads may still run."""
         with self.output.lock:
             self.output.quiet = True
 
@@ -110,25 +110,25 @@ class EchoScreen:
 
 
 def end_by_signals() -> None:
-    """Let Ctrl-C and SIGTERM alike raise KeyboardInterrupt: a shell starts what is behind `&` deaf to Ctrl-C."""
+    """Let Ctrl-C and SIGTERM raise KeyboardInterrupt: a shell starts a command with `&` so that it ignores Ctrl-C."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
 
 
 def wipe_prompt(stream: TextIO) -> None:
-    """Clear what stands on the terminal's line: a prompt, the ^C of a key."""
+    """Clear the terminal's line of a prompt or a ^C."""
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         stream.write("\r\x1b[K")
 
 
 def reachable(spelled: str) -> str:
-    """Return where a client finds a server that listens on every address: on this host's loopback."""
+    """Return the address for a client of a server that listens on every address: this host's loopback."""
     host, _, port = spelled.rpartition(":")
     return {"0.0.0.0": f"127.0.0.1:{port}", "[::]": f"[::1]:{port}"}.get(host, spelled)
 
 
 def write_octets(octets: bytes) -> None:
-    """Write octets that came from outside on standard output: to a terminal only what it cannot obey."""
+    """Write octets from outside to standard output; for a terminal, without control characters."""
     if sys.stdout.isatty():
         wipe_prompt(sys.stdout)
         text = octets.removesuffix(b"\n").decode("utf-8", "backslashreplace")

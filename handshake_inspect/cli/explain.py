@@ -21,13 +21,13 @@ def command(words: tuple[str, ...]) -> int:
       handshake-inspect explain why three
       handshake-inspect explain half-open
     """
-    from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+    from handshake_inspect.cli.output import text_width, write_lines
     from handshake_inspect.explain.collected import all_topics
     from handshake_inspect.explain.listing import topic_lines
     from handshake_inspect.explain.rendering import page_lines
 
     topics = all_topics()
-    width = max(60, terminal_width() or DEFAULT_WIDTH)
+    width = text_width()
     if not words:
         write_lines(topic_lines(topics, width))
         return 0

@@ -1,6 +1,6 @@
 """Writes the findings of an inspection in the format asked for.
 
-What was found of the run as a whole is told only where all of it was chosen.
+Findings of the run as a whole are written only if all connections were chosen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.output import DEFAULT_WIDTH, remark, terminal_width, write, write_lines
+from handshake_inspect.cli.output import remark, text_width, write, write_lines
 from handshake_inspect.cli.wanted import WantedCodes
 from handshake_inspect.connections.connection import Connection, Finding, RunFinding
 from handshake_inspect.connections.deciding.found import Severity
@@ -28,12 +28,12 @@ EXAMPLES = 3
 
 
 def write_findings(inspection: Inspection, chosen: Choice, wanted: WantedCodes, format_: str, *, verbose: bool) -> None:
-    """Write what was found of the chosen connections, and of the run."""
+    """Write the findings of the chosen connections, and those of the run."""
     streams = chosen.streams(inspection)
     whole = len(streams) == len(inspection.connections)
     of_run = [one for one in inspection.findings if whole and wanted.takes(one.code)]
     listing = _Listing(inspection, streams, wanted)
-    width = max(60, terminal_width() or DEFAULT_WIDTH)
+    width = text_width()
     captures, told = len(inspection.captures), True
     if format_ == "json":
         write(finding_export.json_document(inspection.captures, of_run, listing.by_connection()))
@@ -64,7 +64,7 @@ class _Listing:
         self._streams, self._wanted = streams, wanted
 
     def by_connection(self) -> Iterator[tuple[Connection, list[Finding]]]:
-        """Yield the connections of which something wanted was found, in their order, and what."""
+        """Yield the connections with wanted findings, in order, with these findings."""
         found = np.zeros(len(self._connections), np.bool_)
         for rows in self._rows_by_code.values():
             found[rows] = True
@@ -99,7 +99,7 @@ class _Listing:
         return {code.word: rows for code, rows in found.items() if self._wanted.takes(code.word)}
 
     def _examples(self, rows: dict[str, Rows]) -> dict[str, list[tuple[Connection, Finding]]]:
-        """Return the first connections that show each code, and what was found of each; a connection is made once."""
+        """Return the first connections that show each code, with their findings; a connection is made once."""
         streams = {word: np.sort(self._connections.stream_of[some])[:EXAMPLES] for word, some in rows.items()}
         every = set_of(np.concatenate([np.zeros(0, np.int64), *streams.values()]))
         made = {connection.stream: connection for connection in self._connections.of_streams(every)}

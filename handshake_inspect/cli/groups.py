@@ -1,4 +1,4 @@
-"""A command with commands below it: alone it prints its help, and for a mistyped one it says which names are near."""
+"""A group of commands: alone it prints its help, and for a mistyped command it suggests similar names."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class Group(click.Group):
     """A group of this command line."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Print the help where nothing else is asked for: no error, and on standard output."""
+        """Without arguments, print the help on standard output, as no error."""
         if not args and self.no_args_is_help and not ctx.resilient_parsing:
             click.echo(ctx.get_help())
             ctx.exit()
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Find the command; for a mistyped one say which names are near."""
+        """Find the command; the error for a mistyped one suggests similar names."""
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
             from handshake_inspect.views.words import nearest

@@ -1,7 +1,7 @@
 """`--index`: the index of a capture, found beside it or made while it is read.
 
-It stands beside the capture under its name with HSI behind it; where nobody may write, in the cache folder of the user
-(XDG_CACHE_HOME, or ~/.cache). An index that does not fit is named in one line and made anew.
+It is kept beside the capture, as its name with HSI behind it; if that folder cannot be written, in the cache folder of
+the user (XDG_CACHE_HOME, or ~/.cache). An index that does not fit is reported in one line and made again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from handshake_inspect.places import Places
 
 
 def refuse_index(files: Sequence[str], reader: str, **others: object) -> None:
-    """Raise click.UsageError if there is nothing of which an index can be kept, or what it does not tell is asked."""
+    """Raise click.UsageError if no index can be kept for the input, or if it does not hold what is asked."""
     for option, given in {"--reader scapy": reader == "scapy", **others}.items():
         if given:
             raise click.UsageError(f"--index and {option} do not go together")
@@ -44,7 +44,7 @@ def refuse_index(files: Sequence[str], reader: str, **others: object) -> None:
 
 
 def open_index(path: str, profile: str) -> Index | None:
-    """Return the index of a capture; None if there is none that fits, which is said if there is another."""
+    """Return the index of a capture; None if there is none that fits. One that does not fit is reported."""
     useless: list[tuple[Path, str]] = []
     for target in filter(Path.is_file, _targets(path)):
         try:
@@ -63,7 +63,7 @@ def open_index(path: str, profile: str) -> Index | None:
 
 
 def has_index(path: str, profile: str) -> bool:
-    """Is there an index that fits? If there is another one, that is said."""
+    """Is there an index that fits? One that does not fit is reported."""
     index = open_index(path, profile)
     if index is not None:
         index.close()
@@ -71,7 +71,7 @@ def has_index(path: str, profile: str) -> bool:
 
 
 def say_useless(target: Path | str, why: str) -> None:
-    """Say that an index is not used."""
+    """Report that an index is not used."""
     remark(f"{target}: {why}: made anew")
 
 
@@ -86,7 +86,7 @@ class IndexMaking:
 
 @contextmanager
 def index_made(path: str) -> Iterator[IndexMaking]:
-    """Make the index of a capture that is read meanwhile, if it is read to its end and does not change.
+    """Make the index of a capture while it is read; kept if it was read to its end and has not changed.
 
     It is written when all else is done, so that nobody waits for it. Raises CaptureError where there is no room.
     """
@@ -116,7 +116,7 @@ def index_made(path: str) -> Iterator[IndexMaking]:
 
 
 def _identity(path: str) -> Identity | None:
-    """Look at a capture; None if it cannot be opened, which reading it says."""
+    """Return the identity of a capture; None if it cannot be opened, which reading reports."""
     try:
         return identity_of(path)
     except OSError:
@@ -124,7 +124,7 @@ def _identity(path: str) -> Identity | None:
 
 
 def _begun(path: str, stack: contextlib.ExitStack) -> tuple[Path, tempfile._TemporaryFileWrapper[bytes]]:
-    """Begin a file beside the first place where an index may stand. Returns that place, and the file."""
+    """Open a file in the first folder that can be written; return the path of the index, and the file."""
     reasons = []
     for target in _targets(path):
         try:
@@ -140,7 +140,7 @@ def _begun(path: str, stack: contextlib.ExitStack) -> tuple[Path, tempfile._Temp
 
 
 def _targets(path: str) -> list[Path]:
-    """Return where the index of a capture may stand, the best place first."""
+    """Return the paths where the index of a capture may be kept, the best first."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     real = os.path.realpath(path)
     name = f"{hashlib.blake2b(os.fsencode(real), digest_size=8).hexdigest()}-{__version__}{INDEX_ENDING}"

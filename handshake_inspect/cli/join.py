@@ -1,4 +1,4 @@
-"""`handshake-inspect join`: the same connections captured at both ends, and what the way between did to them."""
+"""`handshake-inspect join`: the same connections captured at both ends, and what the path between did to them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def command(
 
 
 def joined_of(readings: Sequence[FilesRead], *, same_clock: bool) -> Joined:
-    """Join two captures that were read. Raises CaptureError if they are said to have one clock, and cannot have."""
+    """Join two captures. Raises CaptureError if `--same-clock` is given, and they cannot have the same clock."""
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.joined.comparison import NotOneClockError, compare
     from handshake_inspect.joined.join import Joined
@@ -129,7 +129,7 @@ def why_unrelated(joined: Joined) -> str:
 
 
 def choose(joined: Joined, selection: Selection, stream: int | None) -> NDArray[np.int64] | None:
-    """Return which connections to show; None, with the reason printed, if there is none."""
+    """Return the connections to show; None if there is none, after the reason was printed."""
     import numpy as np
 
     from handshake_inspect.cli.output import remark
@@ -147,7 +147,7 @@ def choose(joined: Joined, selection: Selection, stream: int | None) -> NDArray[
 
 
 def write_objects(joined: Joined, numbers: NDArray[np.int64], format_: str, *, with_segments: bool) -> None:
-    """Write connections for other programs; with their segments if one was asked for."""
+    """Write connections for other programs; with their segments if a stream was chosen."""
     from handshake_inspect.cli.output import write
     from handshake_inspect.views.joined_export import joined_document, joined_lines
 
@@ -159,7 +159,7 @@ def write_objects(joined: Joined, numbers: NDArray[np.int64], format_: str, *, w
 
 
 def write_connections(joined: Joined, numbers: NDArray[np.int64]) -> None:
-    """Write a line for each connection, and what is to be said of all."""
+    """Write a line for each connection, and the summary."""
     from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write, write_fitted, write_lines
     from handshake_inspect.views.joined_summary import joined_summary
     from handshake_inspect.views.joined_table import joined_columns
@@ -171,7 +171,7 @@ def write_connections(joined: Joined, numbers: NDArray[np.int64]) -> None:
 
 
 def draw(joined: Joined, number: int, numbers: Numbers, *, show_all: bool) -> None:
-    """Draw the ladder of one connection, with the way between the two places."""
+    """Draw the ladder of one connection, with the path between the two places."""
     from handshake_inspect.cli.drawing import LadderSettings
     from handshake_inspect.cli.output import write_lines
     from handshake_inspect.views.joined_ladder import joined_ladder

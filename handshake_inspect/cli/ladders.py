@@ -1,4 +1,4 @@
-"""Prints the ladders of what was captured live: of each connection its own, of many that went alike one."""
+"""Prints the ladders of a live capture: one per connection, or one per kind if there are many."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LADDERS_MAX = 4
 
 @dataclass(frozen=True)
 class Scene:
-    """What was captured at one place, and what was called meanwhile."""
+    """A capture at one place, with the socket calls made meanwhile."""
 
     title: str
     #: "lo of a private network".
@@ -44,7 +44,7 @@ def print_ladders(scene: Scene, options: LadderOptions) -> None:
 
 
 def more_alike(alike: Sequence[Connection]) -> list[Text]:
-    """Say which connections went like the first one, if there are more."""
+    """Return a line about the connections that are like the first one, if there are any."""
     if len(alike) == 1:
         return []
     more = counted(len(alike) - 1, "connection")
@@ -72,7 +72,7 @@ def ladder_of(scene: Scene, connection: Connection, options: LadderOptions) -> L
 
 
 def alike_connections(connections: Iterable[Connection], most: int = LADDERS_MAX) -> list[list[Connection]]:
-    """Return connections in groups of which one ladder tells all: each its own, but of more than `most` the alike."""
+    """Group connections, one ladder each: every one alone, or if there are more than `most`, the equal ones."""
     found = list(connections)
     if len(found) <= most:
         return [[one] for one in found]
@@ -83,7 +83,7 @@ def alike_connections(connections: Iterable[Connection], most: int = LADDERS_MAX
 
 
 def runs(numbers: Sequence[int]) -> str:
-    """Spell rising numbers, neighbours as one: "1-8 and 12"."""
+    """Return rising numbers as text, with ranges: "1-8 and 12"."""
     found: list[list[int]] = []
     for number in numbers:
         if found and found[-1][-1] == number - 1:

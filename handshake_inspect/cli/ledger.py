@@ -14,7 +14,7 @@ from handshake_inspect.views.ledger_summary import summary_lines
 
 
 def write_ledger(inspection: Inspection, chosen: Choice, format_: str, ports: tuple[int, int] | None) -> None:
-    """Write the TIME-WAITs of the chosen connections, and what they come to. A limit is one of rows alone."""
+    """Write the TIME-WAITs of the chosen connections, and their summary, which a limit does not change."""
     streams = replace(chosen, limit=None).streams(inspection)
     ledger = inspection.time_wait_ledger(streams, ports=None if ports is None else PortRange(*ports, "--ports"))
     owed = ledger.owed(chosen.limit)

@@ -1,4 +1,4 @@
-"""The dialogue of a lesson: stops before each segment that moves somebody, asks, and draws the ladder row by row.
+"""The dialogue of a lesson: it asks before each segment that changes a state, and draws the ladder row by row.
 
 On a terminal it waits for answers. Elsewhere `--step` prints questions and answers without waiting, and `--quiz` reads
 its answers from standard input, a line each.
@@ -37,12 +37,12 @@ Move = tuple[End | None, State | None, str]
 
 
 class LeftError(Exception):
-    """The learner has left: by q, by Ctrl-C, or because no answer comes any more."""
+    """The learner has left: by q, by Ctrl-C, or at the end of input."""
 
 
 @dataclass
 class Lesson:
-    """One lesson, and what was answered in it."""
+    """One lesson, and the answers so far."""
 
     options: LadderOptions
     #: Answers are read, be it from a pipe; else what is asked is shown at once.
@@ -57,7 +57,7 @@ class Lesson:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Say how to answer, let the learner leave whenever it pleases, and tell the score at the end."""
+        """Print how to answer; at the end, or when the learner leaves, print the score."""
         if self.waits:
             write_lines([Text(HOW_TO, "italic"), Text()])
         try:
@@ -68,7 +68,7 @@ class Lesson:
             write_lines(score_lines(self.score, self.options.width))
 
     def walk_scene(self, scene: Scene) -> None:
-        """Walk through the connections of a scene, of several that went alike through the first.
+        """Walk through the connections of a scene; of several equal ones through the first.
 
         What was answered rightly about one is not asked about the next.
         """
@@ -82,7 +82,7 @@ class Lesson:
     def walk(
         self, connection: Connection, steps: Sequence[Step], parts: LadderParts, calls: Sequence[SocketCall]
     ) -> None:
-        """Walk through one connection, of which these are the lines of the ladder."""
+        """Walk through one connection with these lines of its ladder."""
         telling = Narration(connection, self.options, parts.indent)
         stops, errors = iter(stops_of(connection, steps, calls)), iter(error_stops(connection.icmp_errors))
         self.draw(parts.head)
@@ -124,14 +124,14 @@ class Lesson:
         self.show(lines, telling.explained_error(stop), apart=stop.question is not None)
 
     def put(self, question: Question, telling: Narration, step: Step | None = None) -> None:
-        """Put one question, and say what is right."""
+        """Ask one question, and print the right answer."""
         write_lines(telling.asked(question, step))
         answer = self.answer(question, telling) if self.waits else None
         write_lines(telling.verdict(self.score.note(question, answer)))
         self.is_apart = False
 
     def answer(self, question: Question, telling: Narration) -> str | None:
-        """Read an answer; None if it is to be shown. Raises LeftError."""
+        """Read an answer; None if the learner asks for it. Raises LeftError."""
         while True:
             self.is_apart = False
             typed = read_line(telling.indent).strip()
@@ -150,7 +150,7 @@ class Lesson:
     # Lines, and the free lines between them.
 
     def show(self, lines: Sequence[Text], said: Sequence[Text], *, apart: bool) -> None:
-        """Write a row of the ladder, and what explains it; `apart` from what was asked before."""
+        """Print a row of the ladder with its explanation; `apart`: after a free line."""
         if apart:
             self.gap()
         self.draw(lines)
@@ -159,19 +159,19 @@ class Lesson:
             self.gap()
 
     def draw(self, lines: Sequence[Text]) -> None:
-        """Write lines of the ladder."""
+        """Print lines of the ladder."""
         write_lines(lines)
         self.is_apart = False
 
     def gap(self) -> None:
-        """Leave one line free, between the ladder and what is said of it."""
+        """Print one free line between the ladder and the explanation."""
         if not self.is_apart:
             write_lines([Text()])
         self.is_apart = True
 
 
 def move_of(question: Question) -> Move:
-    """Return what a question is about, in whichever connection."""
+    """Return what a question asks, independent of the connection."""
     return question.end, question.before, question.right
 
 
@@ -199,7 +199,7 @@ def read_line(indent: int) -> str:
 
 
 def highlighted(lines: Sequence[Text], stop: Stop) -> list[Text]:
-    """Return the lines of a segment with the states that it changed set off."""
+    """Return the lines of a segment with the states that it changed highlighted."""
     labels = [change.after.state for change in stop.changes if change.after.state]
     shown = [line.copy() for line in lines]
     for line in shown:
@@ -208,12 +208,12 @@ def highlighted(lines: Sequence[Text], stop: Stop) -> list[Text]:
 
 
 def lesson_for(options: LadderOptions, *, quiz: bool) -> Lesson:
-    """Return a lesson that asks: a quiz always, else on a terminal that it is read on and that is typed on."""
+    """Return a lesson that asks if it is a quiz, or if standard input and output are a terminal."""
     return Lesson(options, waits=quiz or (sys.stdin.isatty() and sys.stdout.isatty()), is_quiz=quiz)
 
 
 def refuse_lesson(files: Sequence[str], format_: str, dissect: int | None, *, quiz: bool) -> None:
-    """Refuse what `show` cannot make a lesson of."""
+    """Refuse options of `show` that do not fit a lesson."""
     if format_ != "text" or dissect is not None:
         other = "--dissect" if dissect is not None else f"--format {format_}"
         raise click.UsageError(f"a lesson (--step, --quiz) is text: it does not go with {other}")

@@ -1,4 +1,4 @@
-"""Writes the connections of an inspection in the format asked for."""
+"""Writes the connections of an inspection in the chosen format."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PART_CONNECTIONS = 1 << 13
 
 
 def write_part(inspection: Inspection, chosen: Choice, format_: str, *, is_first: bool) -> None:
-    """Write the chosen ones of some connections of a run, before the others: as csv, ndjson or zeek."""
+    """Write the chosen ones of the connections that leave a run early, as csv, ndjson or zeek."""
     connections, streams = inspection.connections, chosen.streams(inspection)
     if format_ == "csv":
         write_blocks(export.csv_lines(connections, streams, head=is_first))
@@ -120,13 +120,13 @@ def _in_parts(
 
 
 def write_kinds(kinds: Mapping[tuple[str, str], int]) -> None:
-    """Write how many connections opened and closed alike, most first: a table for more than anybody reads."""
+    """Write how many connections there are of each pair of kinds, most first; for more than anybody reads."""
     counts = [table.KindCount(*kind, count) for kind, count in sorted(kinds.items(), key=lambda one: (-one[1], one[0]))]
     write_table(table.layout(counts, table.kind_columns(), terminal_width()).lines)
 
 
 def write_markdown(connections: Iterable[Connection], exchanges: Iterable[Exchange] | None, captures: int) -> None:
-    """Write Markdown tables, with their headings also where there are no rows: another program may read them."""
+    """Write Markdown tables; without rows, their headings alone, because another program may read them."""
     columns = table.connection_columns(captures)
     write(export.markdown_table([column.title for column in columns], table.rows(connections, columns)))
     if exchanges is not None:
@@ -136,7 +136,7 @@ def write_markdown(connections: Iterable[Connection], exchanges: Iterable[Exchan
 
 
 def write_tables(connections: Iterable[Connection], exchanges: Iterable[Exchange] | None, captures: int) -> bool:
-    """Write the tables for people that have rows. Returns whether there was one."""
+    """Write the tables that have rows, for people; return whether there was one."""
     width = terminal_width()
     tables = [table.layout(connections, table.connection_columns(captures), width)]
     if exchanges is not None:

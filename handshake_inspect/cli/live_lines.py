@@ -1,9 +1,8 @@
-"""Prints what happens to connections as it happens, and what the clock does to them.
+"""Prints segments, errors and ends of TIME-WAIT as they happen.
 
-In: segments and ICMP errors of numbered connections, in order of time, and lines of what has no connection. Out: a line
-each on standard output, in which a state that has changed stands out; and a line for each TIME-WAIT when its time is
-over, which no segment shows (RFC 9293 §3.6.1). Of each stream is kept what its next line needs, of the last
-STREAMS_KEPT ones.
+In: segments and ICMP errors of numbered connections, in order of time, and lines about datagrams. Out: a line for each
+on standard output, with changed states highlighted; and a line for each TIME-WAIT when its time is over, which no
+segment shows (RFC 9293 §3.6.1). For the last STREAMS_KEPT streams, what their next line needs is kept.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ STREAMS_KEPT = 1000
 
 @dataclass(frozen=True)
 class _Stream:
-    """What is known of a stream of which a line was printed."""
+    """What the next line of a stream needs."""
 
     connection: Connection
     #: After its last segment that was printed.
@@ -77,7 +76,7 @@ class LiveLines:
             sys.stdout.flush()
 
     def _lines(self, connection: Connection, happening: Step | IcmpError) -> Iterator[Text]:
-        """Yield the lines of one segment or error, and remember what follows from it."""
+        """Yield the lines of one segment or error, and note the TIME-WAITs that follow from it."""
         yield from self._line(connection, happening)
         known = self._streams.get(connection.stream)
         new = {*owed(connection)} - {*owed(known.connection if known else None)}
@@ -96,7 +95,7 @@ class LiveLines:
                 del self._latest[sockets_of(oldest.connection)]
 
     def _line(self, connection: Connection, happening: Happening) -> Iterator[Text]:
-        """Yield what is printed for one: a line, or as many as the terminal needs."""
+        """Yield the line of one segment or error, wrapped to the terminal."""
         known, width = self._streams.get(connection.stream), terminal_width()
         before = None if known is None else known.states
         where = "" if isinstance(happening, TimeWait) else self._where(happening)
@@ -109,10 +108,10 @@ class LiveLines:
 
 
 def sockets_of(connection: Connection) -> frozenset[Endpoint]:
-    """Return the pair of sockets, whoever opened."""
+    """Return the pair of sockets, in an order that does not depend on who opened."""
     return frozenset((connection.originator, connection.responder))
 
 
 def owed(connection: Connection | None) -> list[TimeWait]:
-    """Return the TIME-WAITs of a connection of which no segment tells how they ended."""
+    """Return the TIME-WAITs of a connection whose end no segment shows."""
     return [] if connection is None else [wait for wait in connection.time_wait if wait.outcome == "not-captured"]

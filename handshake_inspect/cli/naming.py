@@ -1,9 +1,9 @@
-"""From the names on the command line to files: a folder means the captures in it, a pattern those that it matches.
+"""Names on the command line -> files: a folder means the captures in it, a pattern those that it matches.
 
-In: names as the user gave them; a quoted pattern comes here as it is, and some shells expand none. Out: files, in the
-order of the names, sorted within each. What is a capture is told by its contents. In folders and patterns, what is
-none is passed over and counted in one line; hidden files, what is no regular file, and expectations and indexes that
-stand beside captures are not looked at.
+In: names as the user gave them; patterns come here if they are quoted, or if the shell expands none. Out: files, in the
+order of the names, sorted within each. Captures are recognised by their contents. Other files in folders and patterns
+are skipped and counted in one line; hidden files, files that are not regular, and expectations and indexes beside
+captures are not opened.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ INDEX_ENDING = ".hsi"
 
 @dataclass
 class NamedFiles:
-    """What the names mean."""
+    """The files that the names mean, and whether a name could not be used."""
 
     files: list[str] = field(default_factory=list)
     #: Names, or folders below them, that could not be used, and why; each was reported.
@@ -47,13 +47,13 @@ class NamedFiles:
         return 2 if self.failed else 0
 
     def refuse(self, name: str, why: str) -> None:
-        """Report what cannot be used."""
+        """Report a name that cannot be used."""
         remark(f"Error: {name}: {why}")
         self.failed.append((name, why))
 
 
 def files_named(names: Iterable[str], is_meant: Callable[[str], bool] = lambda file: False) -> NamedFiles:
-    """Return the files that names, folders and patterns mean. What cannot be used is reported at once, a line each.
+    """Return the files that names, folders and patterns mean; report each name that cannot be used, in one line.
 
     `is_meant`: must a file be one of them, though it is no capture?
     """
@@ -85,7 +85,7 @@ def files_named(names: Iterable[str], is_meant: Callable[[str], bool] = lambda f
 
 
 def refuse_overwriting(files: Iterable[str], target: str | None, option: str, what: str = "the capture") -> None:
-    """Raise click.BadParameter if the file to write is one that is read: writing the one would destroy the other."""
+    """Raise click.BadParameter if the file to write is also read: writing it would destroy the input."""
     if target is None:
         return
     for file in files:
@@ -95,7 +95,7 @@ def refuse_overwriting(files: Iterable[str], target: str | None, option: str, wh
 
 
 def refuse_replacing(target: str | None, option: str, what: str) -> None:
-    """Raise click.BadParameter if `what`, which is no capture, would be written in the place of one."""
+    """Raise click.BadParameter if `what`, which is no capture, would overwrite one."""
     if target is None or not os.path.isfile(target):  # noqa: PTH113 - Path.is_file raises where it may not look
         return
     with contextlib.suppress(CaptureError), open_capture(target, block_octets=LOOK_OCTETS):
@@ -103,7 +103,7 @@ def refuse_replacing(target: str | None, option: str, what: str) -> None:
 
 
 def _place(file: str) -> str:
-    """Return what all names of one file have in common."""
+    """Return the identity of a file, the same for all its names."""
     return file if file == "-" or is_remote(file) else os.path.realpath(file)
 
 
@@ -113,19 +113,19 @@ def is_folder(name: str) -> bool:
 
 
 def is_pattern(name: str) -> bool:
-    """Is it a pattern? A name with `*`, `?` or `[` that is there is a file."""
+    """Is the name a pattern? A file that exists is none, even if its name has `*`, `?` or `[`."""
     return glob.has_magic(name) and not is_remote(name) and not os.path.lexists(name)
 
 
 def _files_of(name: str, refuse: Callable[[str, str], None]) -> list[str]:
-    """List the files of a folder or pattern; `refuse` is told which folders cannot be listed."""
+    """List the files of a folder or pattern; call `refuse` for folders that cannot be listed."""
     if is_remote(name):
         return remote_names(name)
     return _files_in(name, refuse) if is_folder(name) else _files_matching(name, refuse)
 
 
 def _files_in(folder: str, refuse: Callable[[str, str], None]) -> list[str]:
-    """List the files of a folder and of those below it; links to folders are not followed: they may go round."""
+    """List the files of a folder and of those below it; links to folders are not followed, as they may form cycles."""
     found = []
     walk = os.walk(folder, onerror=lambda error: refuse(error.filename, f"cannot be listed: {error.strerror}"))
     for place, below, names in walk:
@@ -157,7 +157,7 @@ def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
 
 
 def _regular(paths: Iterable[str]) -> list[str]:
-    """Return the regular files: to open a pipe or a device would wait for somebody."""
+    """Return the regular files: opening a pipe or a device might block."""
     regular = (one for one in dict.fromkeys(paths) if os.path.isfile(one))  # noqa: PTH113 - as above
     return sorted(regular, key=lambda one: Path(one).parts)
 
@@ -173,7 +173,7 @@ def _passed_over(name: str, count: int, of: int) -> str:
 
 
 def is_capture(file: str) -> bool:
-    """Is it a capture by its first octets? What cannot be looked at counts as one, so that reading says why."""
+    """Is it a capture by its first octets? A file that cannot be opened counts as one, so that reading reports why."""
     try:
         with open_capture(file, block_octets=LOOK_OCTETS):
             return True

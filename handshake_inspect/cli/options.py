@@ -19,7 +19,7 @@ FORMATS = ("table", "json", "ndjson", "csv", "zeek", "markdown", "parquet")
 
 
 def file_name(text: str) -> str:
-    """Refuse an empty name: that of "$CAPTURE", which nobody has set."""
+    """Refuse an empty name, as that of an unset variable: "$CAPTURE"."""
     if not text:
         raise click.BadParameter("the name of a file is empty")
     return text
@@ -114,7 +114,7 @@ def _known_profile(_ctx: click.Context, _param: click.Parameter, text: str) -> s
 
 
 def once(instead: str) -> Callable[[click.Context, click.Parameter, tuple[Any, ...]], Any]:
-    """Take the one value of a `multiple` option, or None. Of an option that is none click takes the last, in silence.
+    """Return the one value of a `multiple` option, or None; click silently takes the last value of other options.
 
     `instead`: what does it for several.
     """
@@ -148,7 +148,7 @@ def _port_range(_ctx: click.Context, _param: click.Parameter, text: str | None) 
 
 @plain
 class SelectionOptions:
-    """What `selection_options` were given, as it stands on the command line; `choose.choice` understands it."""
+    """The values of `selection_options`, as on the command line; `choose.choice` parses them."""
 
     where: str | None = None
     host: str | None = None
@@ -160,7 +160,7 @@ class SelectionOptions:
 
     @property
     def said(self) -> str:
-        """The same as it was given: "--port 8000"; "" if nothing was."""
+        """The options as they were given: "--port 8000"; "" if there were none."""
         names = {"streams": "stream"}
         given = ((names.get(one.name, one.name), getattr(self, one.name)) for one in fields(self))
         return " ".join(

@@ -1,8 +1,8 @@
-"""Connections of a run that is too long to be held: each is written when it is over, and let go.
+"""Connections of a run that is too long for memory: each is written when it is over, and dropped.
 
-In: what the command line says, and the connections that leave while captures are read. Out: their lines, in order of
-leaving; whoever writes the rest goes on below them. A pipe may never end, so of one no more than some are held; of
-files all are, unless `--keep` says otherwise: only what is held can be put in order of first segment.
+In: the options, and the connections that are over while captures are read. Out: their lines, in the order in which they
+end; the rest is written below them. A pipe may never end, so only some of its connections are kept; of files all are,
+unless `--keep` limits them: only connections that are kept can be sorted by first segment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEPT, MOST_TIMES = 1_000_000, 4
 
 
 class Outflow:
-    """Writes what leaves."""
+    """Writes the connections that are dropped."""
 
     def __init__(self, keep: int, chosen: Choice, format_: str, profile: str) -> None:
         # Where all are held, a large capture begins to be read before this is imported.
@@ -40,7 +40,7 @@ class Outflow:
         self._chosen, self._format = chosen, format_
 
     def write(self, left: Inspection) -> None:
-        """Write the connections that left."""
+        """Write connections that are dropped."""
         from handshake_inspect.cli.listing import write_part
 
         write_part(left, self._chosen, self._format, is_first=not self.has_begun)
@@ -51,7 +51,7 @@ class Outflow:
 def outflow(
     keep: int | None, files: Sequence[str], chosen: Choice, format_: str, profile: str, **others: object
 ) -> Outflow | None:
-    """Return what writes the connections that leave; None if all are held.
+    """Return the writer of the connections that are dropped; None if all are kept.
 
     `others`: options by their names that need all of them. Raises click.UsageError if one is given beside --keep.
     """

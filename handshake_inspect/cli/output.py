@@ -1,4 +1,4 @@
-"""Printing: results on standard output, remarks on standard error; colour and width as the terminal has them."""
+"""Printing: results on standard output, remarks on standard error; colour and width follow the terminal."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from handshake_inspect.cells import Utf8
 
-#: Width of a ladder that does not go to a terminal.
-DEFAULT_WIDTH = 100
+#: Width of a ladder that does not go to a terminal, and the least width of text on one.
+DEFAULT_WIDTH, NARROWEST = 100, 60
 #: Characters that are written at once.
 BATCH = 1 << 16
 
@@ -33,7 +33,7 @@ def remark(text: str) -> None:
 
 
 class StatusLine:
-    """One line on standard error that is rewritten in place. Where that is no terminal it shows nothing."""
+    """One line on standard error that is rewritten in place; without a terminal it shows nothing."""
 
     def __init__(self) -> None:
         self.is_shown = sys.stderr.isatty()
@@ -42,7 +42,7 @@ class StatusLine:
 
     @property
     def room(self) -> int:
-        """How many terminal columns it may take; the last one stays free, so that no terminal begins a new line."""
+        """The columns that it may take; the last one stays free, so that no terminal wraps."""
         if "COLUMNS" in os.environ:
             return shutil.get_terminal_size().columns - 1
         try:  # of standard error: results may go to a file
@@ -52,17 +52,17 @@ class StatusLine:
 
     @property
     def stands(self) -> bool:
-        """Does anything stand there?"""
+        """Is anything shown?"""
         return bool(self._text)
 
     def show(self, text: str) -> None:
-        """Put this in the place of what stands there."""
+        """Replace the line by this text."""
         text = cut_end(text, self.room)
         if self.is_shown and text != self._text:
             self._write(text)
 
     def clear(self) -> None:
-        """Leave the line empty for what comes next."""
+        """Clear the line."""
         if self._text:
             self._write("")
 
@@ -81,8 +81,13 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def text_width() -> int:
+    """Return the width of lines of text: that of the terminal, at least NARROWEST; DEFAULT_WIDTH elsewhere."""
+    return max(NARROWEST, terminal_width() or DEFAULT_WIDTH)
+
+
 def write(pieces: Iterable[str]) -> None:
-    """Write pieces of text as they come, some at a time: a system call for each is slow."""
+    """Write pieces of text as they come, several at a time, because a system call for each is slow."""
     waiting: list[str] = []
     size = 0
     for piece in pieces:
@@ -95,7 +100,7 @@ def write(pieces: Iterable[str]) -> None:
 
 
 def write_blocks(blocks: Iterable[Utf8]) -> None:
-    """Write blocks of text in UTF-8 as they come; as `str` only where standard output has another encoding."""
+    """Write blocks of UTF-8 text as they come; decoded only if standard output has another encoding."""
     is_utf_8 = hasattr(sys.stdout, "buffer") and codecs.lookup(sys.stdout.encoding).name == "utf-8"
     sys.stdout.flush()
     for block in blocks:
@@ -113,7 +118,7 @@ def write_octets(octets: Utf8) -> None:
 
 
 def write_lines(lines: Iterable[Text]) -> None:
-    """Write styled lines, in colour if that is wanted."""
+    """Write styled lines, in colour if standard output shows any."""
     console = _console(sys.stdout)
     if console is None:
         write(line.plain + "\n" for line in lines)
@@ -123,7 +128,7 @@ def write_lines(lines: Iterable[Text]) -> None:
 
 
 def write_line(line: Text, stream: TextIO) -> None:
-    """Write one styled line at once, in colour if that stream wants it."""
+    """Write one styled line at once, in colour if that stream shows any."""
     console = _console(stream)
     if console is None:
         stream.write(line.plain + "\n")
@@ -141,7 +146,7 @@ def write_table(lines: Iterator[list[Cell]]) -> None:
 
 
 def write_fitted(tables: list[Table]) -> bool:
-    """Write those tables that have rows, and say which columns a narrow terminal has no room for.
+    """Write the tables that have rows, and report the columns for which the terminal is too narrow.
 
     Returns whether there was one.
     """
@@ -172,7 +177,7 @@ def _console_for(stream: TextIO) -> Console:
 
 
 def _console(stream: TextIO) -> Console | None:
-    """Return the console for coloured output; None where plain text is wanted."""
+    """Return the console for coloured output; None for plain text."""
     forced = os.environ.get("FORCE_COLOR", "") not in ("", "0")
     if os.environ.get("NO_COLOR") or not (forced or stream.isatty()) or os.environ.get("TERM") == "dumb":
         return None
@@ -181,5 +186,5 @@ def _console(stream: TextIO) -> Console | None:
 
 def hanging(label: str, text: str) -> str:
     """Return a text behind a label, wrapped to the terminal, with later lines under the first word of the text."""
-    width = max(60, terminal_width() or DEFAULT_WIDTH)
+    width = text_width()
     return textwrap.fill(text, width, initial_indent=label, subsequent_indent=" " * len(label), break_on_hyphens=False)

@@ -1,4 +1,4 @@
-"""Prints sessions of the lab: of one each connection and each exchange, with socket calls; of many a line each."""
+"""Prints sessions of the lab: one session with its ladders and socket calls, or a line for each of many."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def perform(name: str, wish: RunRequest, look: Mapping[str, Any]) -> int:
 
 
 def introduce(scenario: Scenario, rules: Sequence[str]) -> None:
-    """Print what a scenario shows, what to look for, and what the wire does besides."""
+    """Print what a scenario shows, what to look for, and the rules of its wire."""
     print(hanging(f"{scenario.name}: ", scenario.shows))
     print(hanging("Look for: ", scenario.look_for))
     for rule in rules:
@@ -101,7 +101,7 @@ def introduce(scenario: Scenario, rules: Sequence[str]) -> None:
 
 
 def keep(session: Session, vantage: Vantage, target: str | None) -> None:
-    """Say which rules did nothing, and save the capture if that is wanted."""
+    """Report the rules that took no segment, and save the capture if asked for."""
     for rule in session.idle_rules:
         remark(f"{' '.join(rule.split())}: this rule took no segment")
     if target is not None:
@@ -110,7 +110,7 @@ def keep(session: Session, vantage: Vantage, target: str | None) -> None:
 
 
 def performed(name: str, plan: dict[str, Any], how: RunOptions, *, wait: bool, place: Place = "auto") -> Told:
-    """Run a scenario; return its session, and if it is to `wait` what is told of its TIME-WAIT (`staying`)."""
+    """Run a scenario; yield its session, and the glances at its TIME-WAIT if it is to `wait` (`staying`)."""
     from handshake_inspect.lab.time_wait.jiffies import placed_wheel
     from handshake_inspect.lab.time_wait.staying import run_and_stay, told_of
 
@@ -120,7 +120,7 @@ def performed(name: str, plan: dict[str, Any], how: RunOptions, *, wait: bool, p
 
 
 def session_of(told: Told) -> Session:
-    """Return the session, which is told first."""
+    """Return the session, which comes first."""
     session = next(told)
     assert isinstance(session, Session)
     return session
@@ -135,7 +135,7 @@ def refuse_in_vain(
     at: str | None = None,
     rules: Sequence[str] = (),
 ) -> None:
-    """Raise LabError for what would change nothing of a scenario."""
+    """Raise LabError for options that would have no effect on a scenario."""
     scenario = scenario_named(name)
     if verify and not scenario.has_tcp:
         raise LabError(f"{name}: there is no state to verify: it has no TCP connection")
@@ -155,7 +155,7 @@ def refuse_in_vain(
 
 
 def try_many(names: Sequence[str], jobs: int | None) -> int:
-    """Run scenarios, and print of each whether it was as promised.
+    """Run scenarios, and print for each whether its outcome was as promised.
 
     Returns the exit code: 1 if one was not, else 2 if one could not be tried.
     """
@@ -180,7 +180,7 @@ def try_many(names: Sequence[str], jobs: int | None) -> int:
 
 
 def print_session(session: Session, vantage: Vantage, options: LadderOptions, *, title: str) -> Inspection:
-    """Print a session as it was seen at one vantage point: the ladder of each connection, the datagrams of UDP.
+    """Print a session as seen at one vantage point: the ladder of each connection, the datagrams of UDP.
 
     Returns the inspection.
     """
@@ -197,7 +197,7 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
 
 
 def teach(session: Session, vantage: Vantage, options: LadderOptions, *, title: str, quiz: bool) -> None:
-    """Walk through a session, as it was seen at one vantage point, as a lesson."""
+    """Walk through a session, as seen at one vantage point, as a lesson."""
     from handshake_inspect.cli.lesson import lesson_for
 
     inspection = vantage.inspected()
@@ -207,7 +207,7 @@ def teach(session: Session, vantage: Vantage, options: LadderOptions, *, title: 
 
 
 def scene_of(session: Session, vantage: Vantage, inspection: Inspection, title: str) -> Scene:
-    """Return what was captured at one vantage point, and called meanwhile."""
+    """Return the capture of one vantage point, with the socket calls made meanwhile."""
     return Scene(
         title=title,
         where=f"{vantage.interface}{PLACES[session.place]}",
@@ -244,7 +244,7 @@ def title_of(session: Session) -> str:
 
 
 def verified(session: Session, inspection: Inspection) -> int:
-    """Print the kernel's own account beside ours, if it was asked; return the exit code: 1 if they contradict."""
+    """Print the kernel's own account beside ours, if there is one; return the exit code: 1 if they contradict."""
     if session.kernel is None or not len(inspection.connections):
         return 0
     from handshake_inspect.cli.verifying import verify
@@ -253,7 +253,7 @@ def verified(session: Session, inspection: Inspection) -> int:
 
 
 def waited(session: Session, told: Told, shown: Inspection) -> None:
-    """Follow the TIME-WAIT of a session to its end, and print what came of it below the ladders of `shown`."""
+    """Follow the TIME-WAIT of a session to its end, and print a report below the ladders of `shown`."""
     from handshake_inspect.cli.wait_report import report_wait
     from handshake_inspect.cli.waiting import wait_out
     from handshake_inspect.lab.time_wait.reckoning import Waiting

@@ -1,6 +1,6 @@
-"""What a command prints while the screen has the terminal: read by a thread, and the last of it kept.
+"""The output of a command while the screen has the terminal: read by a thread, and its last part kept.
 
-In: a pipe, which stands for the command's standard output and error. Out: what came through it.
+In: a pipe that replaces the command's standard output and error. Out: the octets that came through it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LAST_S = 1.0
 
 
 class PrintedTail:
-    """The end of what a command has printed."""
+    """The last octets that a command has printed."""
 
     def __init__(self) -> None:
         self._kept = b""
@@ -26,7 +26,7 @@ class PrintedTail:
         self._thread: threading.Thread | None = None
 
     def streams(self) -> Streams:
-        """Begin, in the process that starts the command: return what its standard streams are to be."""
+        """Start the thread, in the process that starts the command; return the command's standard streams."""
         read_end, self._write_end = os.pipe()
         self._thread = threading.Thread(
             target=self._read, args=(read_end,), name="handshake-inspect output", daemon=True
@@ -35,12 +35,12 @@ class PrintedTail:
         return Streams(subprocess.DEVNULL, self._write_end, self._write_end)
 
     def begun(self) -> None:
-        """Note that the command has its streams now: when it has ended, and all that it started, no more comes."""
+        """Close our end of the pipe after the command was started, so that the pipe ends with the command."""
         if self._write_end is not None:
             os.close(self._write_end)
 
     def finish(self) -> None:
-        """Wait for the last of it, which is on its way when the command has ended."""
+        """Wait for the last output after the command has ended."""
         if self._thread is not None:
             self._thread.join(LAST_S)
 

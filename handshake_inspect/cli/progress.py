@@ -1,8 +1,8 @@
-"""How far the work on captures is: a line on standard error for whoever waits at a terminal, after a second.
+"""The progress of the work on captures: a line on standard error, if that is a terminal, after a second.
 
 In: an inspector at work, and how many octets of each file were read. Out: a line that is rewritten at most five times a
-second, and taken away at the end. A thread of its own writes it, so that it goes on while a pipe waits or while the
-connections are decided, and so that reading does not stop for it; where there is no terminal there is no thread.
+second, and cleared at the end. A thread writes it, so that it goes on while a pipe blocks or connections are decided,
+and reading does not wait for it; without a terminal there is no thread.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SEPARATOR = " · "
 
 @plain
 class Sample:
-    """How far it was at one moment."""
+    """The progress at one moment."""
 
     at_s: float
     packets: int
@@ -45,7 +45,7 @@ class Sample:
 
 
 class Progress:
-    """Shows how far an inspector is with some files, as long as it is entered."""
+    """Shows the progress of an inspector with some files, as a context manager."""
 
     def __init__(self, inspector: Inspector, files: Sequence[str]) -> None:
         self._inspector = inspector
@@ -77,7 +77,7 @@ class Progress:
         self._read[name] = octets
 
     def decides(self) -> None:
-        """Note that everything was read; where a line stands already, it says so at once."""
+        """Note that everything was read; a line that is shown says so at once."""
         self._deciding_since_s = time.monotonic()
         with self._writing:
             if self._line.stands:
@@ -85,7 +85,7 @@ class Progress:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Take the line away while something else is printed."""
+        """Clear the line while something else is printed."""
         with self._writing:
             self._line.clear()
             yield
@@ -121,13 +121,13 @@ def _total_octets(files: Sequence[str]) -> int | None:
 
 
 def decided(now: Sample, for_s: float, room: int) -> str:
-    """Return the line while connections are decided, which takes so long already."""
+    """Return the line while connections are decided, with the time that it has taken."""
     what = f"deciding {counted(now.connections, 'connection')}"
     return _fitted([(0, what), *([(1, f"{for_s:.0f} s")] if for_s >= 1 else [])], room)
 
 
 def described(now: Sample, before: Sample, total: int | None, room: int) -> str:
-    """Return the line while captures are read: what fits, the most telling kept."""
+    """Return the line while captures are read, as far as it fits."""
     elapsed_s = now.at_s - before.at_s
     packets_rate = (now.packets - before.packets) / elapsed_s if elapsed_s else 0
     octets_rate = (now.octets - before.octets) / elapsed_s if elapsed_s else 0
@@ -162,7 +162,7 @@ def _amount(octets: float) -> str:
 
 
 def _time(seconds: float) -> str:
-    """Spell a time to wait: "7 s", "3 min 20 s", "2 h 05 min"."""
+    """Return a duration as text: "7 s", "3 min 20 s", "2 h 05 min"."""
     minutes, rest_s = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,4 +1,4 @@
-"""Writes what is expected of captures beside them, and brings it up to what they show now.
+"""Records the expectations of captures in files beside them, and updates these files.
 
 In: names of captures. Out: files of expectations; on standard output what was written, or how a file was changed.
 """
@@ -31,7 +31,7 @@ from handshake_inspect.views.golden import golden
 
 @dataclass
 class Recorder:
-    """What all captures of one run of the command share."""
+    """Records and updates the expectations of the captures of one run of the command."""
 
     #: A file of expectations for the captures; None: that beside each.
     expect: str | None
@@ -111,7 +111,7 @@ class Recorder:
             yield printable(f"{place}: {one.short}: change this by hand") + "\n"
 
     def _text(self, files: Sequence[str], inspection: Inspection) -> str:
-        """Return what is expected from now on."""
+        """Return the new text of the file."""
         if self.golden is not None:
             return "".join(f"{line.text}\n" for line in golden(inspection))
         return toml(document(inspection), " + ".join(Path(file).name for file in files))

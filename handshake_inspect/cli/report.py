@@ -145,7 +145,7 @@ def _target(output: str | None) -> str | None:
 
 
 def _read(files: Sequence[str], reader: str, profile: str, jobs: int | None, stack: ExitStack) -> FilesRead:
-    """Read captures, also through pipes, and note where everything stands in them: long transfers are read again."""
+    """Read captures, also from pipes, and note the places of all records, because long transfers are read again."""
     from handshake_inspect.archive import Archive
     from handshake_inspect.cli.captures import inspect_files, kept
     from handshake_inspect.places import Places
@@ -156,7 +156,7 @@ def _read(files: Sequence[str], reader: str, profile: str, jobs: int | None, sta
 
 
 def _command(files: Sequence[str], profile: str) -> str:
-    """Return what shows these captures on a terminal; "" if they are too many, or none that could be read again."""
+    """Return the command that shows these captures on a terminal; "" if they are too many, or cannot be read again."""
     if len(files) > FILES_IN_COMMAND:
         return ""
     # The page puts `-s 12` behind it: no name may end the options before that.
@@ -165,7 +165,7 @@ def _command(files: Sequence[str], profile: str) -> str:
 
 
 def _write(pieces: Iterable[str], target: str | None) -> None:
-    """Write the page, as soon as all of it is made: what it replaces is there until then. Raises CaptureError."""
+    """Write the page when it is complete; until then an older file stays. Raises CaptureError."""
     from handshake_inspect.capture.writing.output import Output
     from handshake_inspect.cli.output import write_blocks
 

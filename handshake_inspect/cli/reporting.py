@@ -1,4 +1,4 @@
-"""Tells what became of checks: in text as they are made, and in a report for machines when all are.
+"""Prints the results of checks: as text while they are made, and as a report for machines at the end.
 
 In: a `CheckedCapture` after the other, a `CheckedRun` at the end. Out: text on standard output, or a report there; with
 a file for the report both. A report is whole or not at all, and always in UTF-8.
@@ -29,7 +29,7 @@ MOST_LADDERS_REPORTED = 100
 
 @dataclass
 class Reporting:
-    """What is told of one run of the command."""
+    """The output of one run of the command."""
 
     format_: str
     #: Where the report goes; None: to standard output.
@@ -39,28 +39,28 @@ class Reporting:
 
     @property
     def is_text_only(self) -> bool:
-        """Is nothing told but text?"""
+        """Is text the only output?"""
         return self.format_ == "text"
 
     @property
     def ladders(self) -> int:
-        """How many ladders have to be drawn at most."""
+        """The most ladders that have to be drawn."""
         return MOST_LADDERS if self.is_text_only else MOST_LADDERS_REPORTED
 
     @property
     def _text_is_told(self) -> bool:
-        """Does the text go to standard output, at once?"""
+        """Is text printed to standard output while checks are made?"""
         return self.is_text_only or self.output is not None
 
     def tell(self, capture: CheckedCapture) -> None:
-        """Tell what is not as expected in one capture."""
+        """Print the failures of one capture."""
         if self._text_is_told:
             with readers_may_leave():
                 write_lines(text.capture_lines(capture, self._ladders_left))
             self._ladders_left = max(0, self._ladders_left - len(capture.ladders))
 
     def end(self, run: CheckedRun) -> None:
-        """Tell what became of all. Raises CaptureError where the report cannot be written."""
+        """Print the summary, and write the report. Raises CaptureError."""
         if self._text_is_told and run.captures:
             with readers_may_leave():
                 write_lines([text.sum_line(run)])
@@ -96,14 +96,14 @@ def _plain(run: CheckedRun) -> Iterator[str]:
 
 
 def _save(path: str, report: str) -> None:
-    """Write a report whole. Raises CaptureError."""
+    """Write a report in one piece. Raises CaptureError."""
     output = Output(path)
     output.put(report.encode())
     output.close()
 
 
 def _add_to_summary(run: CheckedRun) -> None:
-    """Add to the page of the job, if this is a step of one, as much as there is room for. Raises CaptureError."""
+    """Add a summary to the page of the CI job, if there is one, as far as it has room. Raises CaptureError."""
     named = os.environ.get("GITHUB_STEP_SUMMARY")
     if not named:
         return

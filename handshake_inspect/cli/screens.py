@@ -1,7 +1,7 @@
 """Whether a command has the whole terminal, and running the screen on it.
 
-In: what was asked for, and what standard input and output are. Out: the screen of a `Source`, until it is left. Textual
-comes with the extra `screen`; it is imported by a thread of its own while captures are read.
+In: the options, standard input and output. Out: the screen of a `Source`, until the user leaves it. Textual comes with
+the extra `screen`; a thread imports it while captures are read.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ INSTALL = "pip install 'handshake-inspect[screen]'"
 
 
 def is_terminal() -> bool:
-    """Are input and output a terminal that can place text?"""
+    """Are input and output a terminal that can move its cursor?"""
     return sys.stdin.isatty() and can_show()
 
 
 def can_show() -> bool:
-    """Is the output a terminal that can place text?"""
+    """Is the output a terminal that can move its cursor?"""
     return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def wants_screen() -> bool:
-    """Say whether a live capture is shown on the screen; if Textual alone is missing, how to get it is said."""
+    """Is a live capture shown on the screen? If only Textual is missing, print how to install it."""
     if not is_terminal():
         return False
     if find_spec("textual") is None:
@@ -50,7 +50,7 @@ def wants_screen() -> bool:
 
 
 def refuse_without_screen() -> None:
-    """Raise click.UsageError if there can be no screen."""
+    """Raise click.UsageError if the screen cannot be shown."""
     if not can_show():
         raise click.UsageError("browse needs a terminal; `handshake-inspect read` lists the connections anywhere")
     if find_spec("textual") is None:
@@ -58,7 +58,7 @@ def refuse_without_screen() -> None:
 
 
 class TextualImport:
-    """Textual, imported meanwhile, and the terminal asked for its colours."""
+    """Imports Textual and asks the terminal for its colours, in a thread."""
 
     def __init__(self) -> None:
         self._suited: Suited | None = None
@@ -74,7 +74,7 @@ class TextualImport:
         self._thread.join()
 
     def suited(self) -> Suited | None:
-        """Wait for it, and return what suits the terminal; None if that could not be found out."""
+        """Wait for the thread, and return the colours of the terminal; None if they could not be found out."""
         self._thread.join()
         return self._suited
 
@@ -86,7 +86,7 @@ class TextualImport:
 
 
 def run_screen(source: Source, suited: Suited | None = None) -> None:
-    """Show the screen of a source until it is left. Raises click.UsageError if there is no terminal to read keys.
+    """Show the screen of a source until the user leaves it. Raises click.UsageError without a terminal for keys.
 
     If it is not known what is `suited` to the terminal, that is asked.
     """

@@ -148,7 +148,7 @@ def command(
 
 @dataclass(frozen=True)
 class ShowRequest:
-    """What is to be shown, and how."""
+    """What to show, and how."""
 
     stream: int | None
     format_: str
@@ -162,7 +162,7 @@ class ShowRequest:
 
 
 def from_index(path: str, profile: str, wanted: ShowRequest) -> int | None:
-    """Show a connection out of the index of its capture. Returns the exit code; None if the capture must be read."""
+    """Show a connection from the index of its capture; return the exit code, None if the capture must be read."""
     from handshake_inspect.cli.captures import report
     from handshake_inspect.cli.indexing import open_index, say_useless
     from handshake_inspect.indexed.index import UselessIndex
@@ -187,7 +187,7 @@ def from_index(path: str, profile: str, wanted: ShowRequest) -> int | None:
 def read_for(
     paths: Mapping[str, str], reader: str, profile: str, *, jobs: int | None, index: bool, stack: ExitStack
 ) -> FilesRead:
-    """Read captures, and note where everything stands in them; in an index if one is wanted."""
+    """Read captures, and note the places of all records; in an index if one is asked for."""
     from handshake_inspect.archive import Archive
     from handshake_inspect.cli.captures import inspect_files
     from handshake_inspect.cli.indexing import index_made
@@ -203,7 +203,7 @@ def read_for(
 
 
 def from_reading(reading: FilesRead, paths: Mapping[str, str], wanted: ShowRequest) -> int:
-    """Show a connection of the captures that were read, or all of them as golden text. Returns the exit code."""
+    """Show a connection of the captures that were read, or all as golden text; return the exit code."""
     from handshake_inspect.cli.captures import report
 
     if reading.useless:
@@ -226,14 +226,14 @@ def from_reading(reading: FilesRead, paths: Mapping[str, str], wanted: ShowReque
 
 
 def choose_stream(overview: Overview, stream: int | None) -> int | None:
-    """Return which stream to show; None if that cannot be told."""
+    """Return the stream to show; None if none is chosen and there are several."""
     if stream is not None:
         return stream if stream < overview.connections else None
     return 0 if overview.connections == 1 else None
 
 
 def say_not_chosen(inspection: Inspection, stream: int | None) -> None:
-    """Say why no stream is shown; list the connections if one of them must be chosen."""
+    """Report why no stream is shown; list the connections if one of them must be chosen."""
     from handshake_inspect.cli.output import remark
 
     count, captures = len(inspection.connections), inspection.captures
@@ -259,7 +259,7 @@ def print_connection(
     wanted: ShowRequest,
     inspection: Inspection | None = None,
 ) -> None:
-    """Print the connection as a ladder, a picture, JSON or golden text; save it first if it is to be saved.
+    """Print the connection as a ladder, a picture, JSON or golden text, after saving it if asked for.
 
     `inspection`: with all connections, which golden text and socket calls look at.
     """
@@ -323,7 +323,7 @@ def print_golden(inspection: Inspection, streams: Sequence[int] | None = None) -
 
 
 def save(paths: Mapping[str, CaptureFile], home: str, parts: Sequence[Step | IcmpError], target: str) -> str:
-    """Write the frames of a connection, and of the ICMP errors about it, to a file of their own. Say what was saved.
+    """Write the frames of a connection, and of the ICMP errors about it, to a file; report what was saved.
 
     They stand in it as in their capture; those of several by time.
     """

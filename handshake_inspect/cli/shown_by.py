@@ -1,6 +1,6 @@
-"""The command that shows captures again, or a connection of them: for the clipboard, for a page that is read elsewhere.
+"""The command line that shows captures again, or one connection: for the clipboard, and for the report page.
 
-In: the names of the files, as they were given, and whose TIME-WAIT is assumed. Out: one line for a shell.
+In: the names of the files as given, and the assumed TIME-WAIT profile. Out: one line for a shell.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 
 def shown_by(files: Sequence[str], profile: str, stream: int | None = None) -> str | None:
-    """Return the command; None if nobody could read these again: a pipe, names that no line can have."""
+    """Return the command line; None if the inputs cannot be read again (a pipe), or a name does not fit in a line."""
     if "-" in files or not all(file.isprintable() for file in files):
         return None
     chosen = [] if stream is None else ["-s", str(stream)]

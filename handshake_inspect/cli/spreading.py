@@ -1,4 +1,4 @@
-"""From the names on the command line to an inspection whose work is done by a cluster of Dask."""
+"""Files named on the command line -> an inspection, made by a cluster of Dask."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from handshake_inspect.spread.run import inspect_spread
 def inspect_on_cluster(
     address: str, files: Sequence[str], reader: str, *, profile: str, workers: int | None = None
 ) -> FilesRead:
-    """Inspect captures as one run, on the workers of a cluster. Those that cannot be used are reported, a line each.
+    """Inspect captures as one run, on the workers of a cluster; report each one that cannot be used, in one line.
 
     `workers`: how many to start here, where the address is LOCAL.
     """
@@ -44,12 +44,12 @@ def inspect_on_cluster(
 
 
 def _everywhere(file: str) -> str:
-    """Return the name of a file for whoever stands in another folder."""
+    """Return a name of a file that is valid in every folder."""
     return file if is_remote(file) else os.path.abspath(file)  # noqa: PTH100 - links stay as they are
 
 
 def _can_be_sent(file: str, note: Callable[[CaptureError], None]) -> bool:
-    """Can others open it by its name?"""
+    """Can other processes open the file by its name?"""
     if Input(file).can_be_opened_again or (file != "-" and not Path(file).exists()):
         return True  # where it is not there, the worker says so
     note(CaptureError(f"{file}: --dask reads files, which each worker opens itself; save it to a file first"))
@@ -57,7 +57,7 @@ def _can_be_sent(file: str, note: Callable[[CaptureError], None]) -> bool:
 
 
 def _progress(doing: str, done: int, of: int) -> None:
-    """Say on the terminal how far the work is; take the line away at the end."""
+    """Show the progress on the terminal; clear the line at the end."""
     what = {"read": "groups of files", "decided": "shares of the connections"}.get(doing, "groups of files")
     line = f"\r{doing} on workers: {done:,} of {of:,} {what}\x1b[K" if done < of else "\r\x1b[K"
     print(line, end="", file=sys.stderr, flush=True)

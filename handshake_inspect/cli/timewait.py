@@ -111,7 +111,7 @@ def bind_command() -> int:
 
 
 def address(text: str) -> str:
-    """Return an IP address as entries are spelled: an IPv4 one that is mapped into IPv6 as IPv4."""
+    """Return an IP address as the kernel's entries show it: an IPv4-mapped IPv6 address as IPv4."""
     from ipaddress import ip_address
 
     try:
@@ -122,7 +122,7 @@ def address(text: str) -> str:
 
 
 def refuse_other_systems() -> None:
-    """Raise LabError where there is no sock_diag."""
+    """Raise LabError on systems without sock_diag."""
     import sys
 
     from handshake_inspect.lab.world import LabError

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+from handshake_inspect.cli.output import text_width, write_lines
 from handshake_inspect.lab.time_wait.binding import Result, chapters
 
 INDENT, MARKS = 4, {True: ("✓", "green"), False: ("✗", "red")}
@@ -47,7 +47,7 @@ def result_lines(one: Result) -> Iterator[Text]:
 
 
 def marked(mark: str, style: str, tried: str) -> Iterator[Text]:
-    """Return what was tried, behind its mark."""
+    """Return an attempt with its mark in front."""
     first, *others = wrapped(tried, INDENT)
     yield Text.assemble((f"  {mark} ", style), first.plain.lstrip())
     yield from others
@@ -55,5 +55,5 @@ def marked(mark: str, style: str, tried: str) -> Iterator[Text]:
 
 def wrapped(text: str, indent: int, style: str = "") -> Iterator[Text]:
     """Return the lines of a text, wrapped to the terminal."""
-    width = max(60, terminal_width() or DEFAULT_WIDTH) - indent
+    width = text_width() - indent
     return (Text(" " * indent + line, style) for line in textwrap.wrap(text, width, break_on_hyphens=False))

@@ -18,7 +18,7 @@ from handshake_inspect.views.table import Column, layout
 
 
 def print_census(census: Census, format_: str, limit: int) -> None:
-    """Print it; of a table the first `limit` lines. A document has all."""
+    """Print the census; as a table its first `limit` lines, as a document all."""
     if format_ == "json":
         print(json.dumps(as_json(census), indent=2))
         return
@@ -35,7 +35,7 @@ def print_census(census: Census, format_: str, limit: int) -> None:
 
 
 def how_full(census: Census) -> str:
-    """Say how many there are, and how many may be."""
+    """Return how many entries there are, and how many the kernel allows."""
     sides = f"{entries_of(census.holdings, 'client'):,} as client, {entries_of(census.holdings, 'server'):,} as server"
     many = counted(census.count, "connection")
     share = f"{100 * census.count / census.limit:.1f} %" if census.limit else "none fits"
@@ -55,12 +55,12 @@ def columns(census: Census) -> list[Column]:
 
 
 def socket_or_address(end: Endpoint) -> str:
-    """Return a socket; of a client, whose port is another in each entry, its address."""
+    """Return the socket of a server, or the address of a client, whose port differs in each entry."""
     return str(end) if end.port else f"[{end.ip}]" if ":" in end.ip else end.ip
 
 
 def share_of(one: Holding, census: Census) -> str:
-    """Say how much of the ephemeral range a client has used up for one remote socket."""
+    """Return which share of the ephemeral range a client has used up for one remote socket."""
     if one.role == "server":
         return "-"
     taken, size = len(one.ephemeral), len(census.ephemeral)
@@ -68,7 +68,7 @@ def share_of(one: Holding, census: Census) -> str:
 
 
 def remarks(census: Census) -> Iterator[str]:
-    """Say what the figures mean here."""
+    """Return sentences that explain the figures on this host."""
     step = census.wheel.step_ns() / 1e9
     yield f"Ends by the kernel's timers; an entry stays up to {step:.3f} s longer (timer wheel, HZ={census.wheel.hz})."
     if any(one.role == "client" for one in census.holdings):

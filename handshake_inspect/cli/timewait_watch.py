@@ -1,4 +1,4 @@
-"""Watches the TIME-WAIT entries of this host in front of people: a line for each change, a summary at the end.
+"""Watches the TIME-WAIT entries of this host: a line for each change, a summary at the end.
 
 In: the changes that an `Observer` finds. Out: on standard output a line each, or an object a line for programs. Where
 many entries change alike between two looks, one line tells of those of one pair of hosts, or of all. On a terminal a
@@ -63,13 +63,13 @@ def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: 
 
 
 def restricted_to(wanted: Filter) -> str:
-    """Say which entries are watched, if not all."""
+    """Return which entries are watched, if not all."""
     ports = f" at port {listed([str(port) for port in wanted.ports], 'or')}" if wanted.ports else ""
     return f"{ports} of {listed(wanted.ips, 'or')}" if wanted.ips else ports
 
 
 def pause_until_next(observer: Observer, interruption: Interruption, left_s: float | None) -> None:
-    """Wait until the next look is due, or the end; Ctrl-C ends the wait."""
+    """Wait until the next look, or the end, is due; Ctrl-C ends the wait."""
     try:
         interruption.waiting = True
         time.sleep(max(0, min(observer.next_look_s(), left_s if left_s is not None else 1.0)))
@@ -80,7 +80,7 @@ def pause_until_next(observer: Observer, interruption: Interruption, left_s: flo
 
 
 class WatchPrinter:
-    """One watch: what is printed, and what is kept for the summary."""
+    """Prints one watch, and counts for its summary."""
 
     def __init__(self, wheel: Wheel, wanted: Filter, *, is_json: bool) -> None:
         self.observer = Observer(wheel, wanted)
@@ -106,7 +106,7 @@ class WatchPrinter:
             print(line, flush=True)
 
     def count_down(self) -> None:
-        """Say, on a terminal, how long nothing will happen if nobody does anything."""
+        """Show on a terminal how long it is until the next entry ends by its timer."""
         count, next_ns = self.observer.count, self.observer.next_end_ns
         left_s = 0 if next_ns is None else max(0, next_ns - time.monotonic_ns()) / 1e9
         ends = f"the next ends in about {left_s:.0f} s" if count > 1 else f"ends in about {left_s:.0f} s"
@@ -127,14 +127,14 @@ class WatchPrinter:
                 yield self._line(group[-1], f"{len(pairs):,} pairs of hosts", len(group))
 
     def _line(self, change: Change, who: str, count: int) -> str:
-        """Return the line of a change, or of many like it."""
+        """Return the line of a change, or of several equal ones."""
         time_s = f"{(change.time_ns - self._began_ns) / 1e9:.3f}"
         many = f"{count:,} entries, the last one: " if count > 1 else ""
         head = f"{time_s:>{TIME_WIDTH}}  {change.kind:{KIND_WIDTH}}  "
         return hanging(head, f"{who}  {many}{self._said(change)}")
 
     def _said(self, change: Change) -> str:
-        """Say what is to be said of one change."""
+        """Return the text of one change."""
         if change.gone is not None:
             return self._why_gone(change.gone)
         if change.kind == "at-0":
@@ -143,7 +143,7 @@ class WatchPrinter:
         return f"{left} again: it had to answer a segment" if change.kind == "restarted" else left
 
     def _why_gone(self, gone: EntryEnd) -> str:
-        """Say why an entry is gone, as far as can be seen."""
+        """Return why an entry is gone, as far as that is known."""
         lived = f"after {gone.lived_ns / 1e9:.3f} s: "
         if gone.cause == "ran-out" and gone.seen_within_ns > BLIND_NS:
             unseen_s = gone.seen_within_ns / 1e9

@@ -1,4 +1,4 @@
-"""Socket calls out of a log of strace, for the ladders: whose they are, and what must be said about them."""
+"""Socket calls from a log of strace for the ladders: the connection of each, and remarks about them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def print_traced(
 
 
 def unreachable(found: Attribution) -> Iterator[str]:
-    """Yield a line if a command wanted to connect to somebody outside its private network."""
+    """Yield a line if a command tried to connect to an address outside its private network."""
     openers = [socket.opener for socket in found.strangers]
     outside = {spelled(call).text for call in openers if call is not None and call.error == "ENETUNREACH"}
     if outside:
@@ -56,7 +56,7 @@ def unreachable(found: Attribution) -> Iterator[str]:
 
 
 def beside(log: SocketLog, connections: Sequence[Connection]) -> tuple[Attribution, list[str]]:
-    """Find the connections of a log's sockets. Returns also what must be said of it, one line each."""
+    """Find the connections of a log's sockets; return also the remarks, one line each."""
     found = attribute(log.sockets, connections)
     return found, list(remarks_on(log, found, connections))
 
@@ -64,7 +64,7 @@ def beside(log: SocketLog, connections: Sequence[Connection]) -> tuple[Attributi
 def remarks_on(
     log: SocketLog, found: Attribution, connections: Sequence[Connection], *, is_ours: bool = False
 ) -> Iterator[str]:
-    """Yield what the ladders do not say: what was not read, what belongs to none, what was guessed.
+    """Yield remarks: what was not read, which calls belong to no connection, what was guessed.
 
     `is_ours`: nobody is asked to record a log otherwise that we recorded.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+from handshake_inspect.cli.output import text_width, write_lines
 from handshake_inspect.connections.connection import end_names
 from handshake_inspect.lab.kernel.agreement import Agreement, ConnectionAgreement, EndAgreement, Fit, Row, compare
 from handshake_inspect.lab.kernel.differences import BY_CODE, DIFFERENCES
@@ -89,14 +89,14 @@ def agreement_lines(
 
 
 def how_asked(account: KernelAccount) -> Text:
-    """Say where the kernel's states come from."""
+    """Return where the kernel's states come from."""
     if account.traced:
         said = f"every change, by the tracepoint sock:inet_sock_set_state; {counted(account.samples, 'sample')}"
     else:
         gap = account.longest_gap_ns / 1e6
         said = f"{counted(account.samples, 'sample')}, up to {gap:.1f} ms apart: {account.why_sampled}"
     head = "The kernel's own account"
-    lines = textwrap.wrap(f"{head} · {said}", width(), break_on_hyphens=False)
+    lines = textwrap.wrap(f"{head} · {said}", text_width(), break_on_hyphens=False)
     found = Text("\n".join(lines))
     found.stylize("bold", 0, len(head))
     return found
@@ -133,22 +133,17 @@ def row_lines(row: Row, zero_ns: int) -> Iterator[Text]:
 
 
 def beside(line: Text, remark: str, style: str) -> Iterator[Text]:
-    """Return a row with a remark behind it; below it, where the terminal is too narrow."""
+    """Return a row with a remark behind it, or below it if the terminal is too narrow."""
     column = len(line.plain.ljust(2 * TIME_WIDTH + 2 * STATE_WIDTH + 5)) + 2
-    if width() - column >= REMARK_WIDTH_MIN:
-        first, *rest = textwrap.wrap(remark, width() - column, break_on_hyphens=False)
+    if text_width() - column >= REMARK_WIDTH_MIN:
+        first, *rest = textwrap.wrap(remark, text_width() - column, break_on_hyphens=False)
         line.pad_right(column - len(line.plain))
         yield line.append(first, style)
     else:
-        column, rest = TIME_WIDTH + 2, textwrap.wrap(remark, width() - TIME_WIDTH - 2, break_on_hyphens=False)
+        column, rest = TIME_WIDTH + 2, textwrap.wrap(remark, text_width() - TIME_WIDTH - 2, break_on_hyphens=False)
         yield line
     for part in rest:
         yield Text(" " * column + part, style)
-
-
-def width() -> int:
-    """Return how wide lines may be."""
-    return max(60, terminal_width() or DEFAULT_WIDTH)
 
 
 def milliseconds(time_ns: int | None, zero_ns: int) -> str:
@@ -162,19 +157,19 @@ def translation_lines(codes: Collection[str | None] | None = None) -> Iterator[T
     for one in DIFFERENCES:
         if codes is None or one.code in codes:
             yield Text.assemble(f"  {one.kernel} ", ("= ", "dim"), (one.means, "bold"))
-            for line in textwrap.wrap(one.reason, width() - 6, break_on_hyphens=False):
+            for line in textwrap.wrap(one.reason, text_width() - 6, break_on_hyphens=False):
                 yield Text(f"      {line}", "dim")
 
 
 def verdict(agreement: Agreement, contradictions: Sequence[str]) -> Text:
-    """Return the line for which all this was done."""
+    """Return the line with the verdict."""
     if contradictions:
         return Text(f"kernel and capture contradict each other: {'; '.join(contradictions)}", "bold red")
     return Text(how_far(agreement), "bold green")
 
 
 def how_far(agreement: Agreement) -> str:
-    """Say how many of our changes the kernel confirms, and what became of the others."""
+    """Return how many of our changes the kernel confirms, and why it does not confirm the others."""
     agreed, changes = agreement.count("agrees"), counted(agreement.changes, "change")
     if agreement.why_sampled is not None:
         return f"sampled: {agreed} of {changes} seen, none contradicts"

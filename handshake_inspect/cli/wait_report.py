@@ -1,4 +1,4 @@
-"""Prints what a wait for TIME-WAIT found: for each, what happened when, by the capture and by the kernel, and why.
+"""Prints the report of a wait for TIME-WAIT: the moments of each, by the capture and by the kernel, and why.
 
 In: a `Waiting`. Out: the rule by which this machine keeps its timers; for each TIME-WAIT its moments in order of time,
 in seconds since the zero of the ladder above, and a sentence that explains every difference.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+from handshake_inspect.cli.output import text_width, write_lines
 from handshake_inspect.connections.connection import end_names
 from handshake_inspect.lab.time_wait.endings import Captured
 from handshake_inspect.lab.time_wait.following import Following
@@ -34,7 +34,7 @@ Row = tuple[int, str, str]
 
 
 def report_wait(waiting: Waiting, shown: Inspection) -> None:
-    """Print what came of it, below the ladders of `shown`."""
+    """Print the report below the ladders of `shown`."""
     write_lines(report_lines(waiting, shown))
 
 
@@ -72,7 +72,7 @@ def zero_of(one: Reckoning, waiting: Waiting, shown: Inspection) -> int:
 
 
 def rule_of(wheel: Wheel) -> str:
-    """Say how this machine keeps a timer of 60 s."""
+    """Return how this machine keeps a timer of 60 s."""
     ticks, step = wheel.ticks(TIME_WAIT_NS), wheel.step_ticks()
     return (
         f"HZ={wheel.hz}, so 60 s are {ticks:,} ticks of {wheel.tick_ns / 1e6:g} ms; a timer this long is kept in steps "
@@ -81,11 +81,11 @@ def rule_of(wheel: Wheel) -> str:
 
 
 def reckoning_lines(one: Reckoning, zero_ns: int) -> Iterator[Text]:
-    """Return the lines of one TIME-WAIT: what happened when."""
+    """Return the lines of one TIME-WAIT: its moments, and the conclusion."""
     yield Text.assemble((end_names(one.connection.handshake.kind)[one.owner], "bold"), f" {one.local} → {one.remote}")
     yield Text(f"{'s':>{TIME_WIDTH}}", "dim")
     for time_ns, event, said in sorted(rows_of(one), key=lambda row: row[0]):
-        first, *rest = textwrap.wrap(said, width() - SAID_COLUMN, break_on_hyphens=False)
+        first, *rest = textwrap.wrap(said, text_width() - SAID_COLUMN, break_on_hyphens=False)
         when, what = f"{seconds(time_ns - zero_ns):>{TIME_WIDTH}}  ", f"{event:{EVENT_WIDTH}}  "
         yield Text.assemble((when, "dim"), (what, "bold"), first)
         yield from (Text(" " * SAID_COLUMN + part) for part in rest)
@@ -111,7 +111,7 @@ def rows_of(one: Reckoning) -> Iterator[Row]:
 
 
 def end_rows(one: Reckoning, entry: Following) -> Iterator[Row]:
-    """Yield the moments of its end: predicted, and as the kernel had them."""
+    """Yield the moments of its end: as predicted, and as the kernel shows them."""
     expiry_ns = entry.expiry_ns + one.offset_ns
     yield one.predicted_ns, "predicted", "capture: 60 s after that"
     said = "as the timer was last seen"
@@ -129,7 +129,7 @@ def end_rows(one: Reckoning, entry: Following) -> Iterator[Row]:
 
 
 def gone_beside(one: Reckoning) -> str:
-    """Say how long after the step of the wheel that was computed the end was seen; "" where it did not come to that."""
+    """Return how long after the computed step of the wheel the end was seen; "" if it did not end by its timer."""
     gone_ns, fires = one.gone_ns, one.predicted_gone
     if gone_ns is None or one.ending.cause != "ran-out" or one.wheel.origin_ns is None:
         return ""
@@ -137,7 +137,7 @@ def gone_beside(one: Reckoning) -> str:
 
 
 def beside(apart_ns: int) -> str:
-    """Say on which side of another moment one lies, and how far from it: "0.732 ms before"."""
+    """Return how far a moment lies before or after another: "0.732 ms before"."""
     return f"{duration(abs(apart_ns))} {'before' if apart_ns < 0 else 'after'}"
 
 
@@ -147,7 +147,7 @@ BLIND_NS = 500_000_000
 
 
 def conclusion(one: Reckoning, *, is_private: bool) -> str:
-    """Say how it ended, and why then. `is_private`: in a network that ends with the wait."""
+    """Return how it ended, and why then. `is_private`: in a network that ends with the wait."""
     entry, ending = one.entry, one.ending
     if ending.cause == "no-room":
         return f"It never was: {CAUSES['no-room']}."
@@ -181,7 +181,7 @@ CAUSES = {
 
 
 def cause_of(one: Reckoning) -> str:
-    """Name the cause, and the segment that was."""
+    """Return the cause, with the segment that was the cause."""
     by = one.ending.by
     if by is None:
         return CAUSES[one.ending.cause]
@@ -189,7 +189,7 @@ def cause_of(one: Reckoning) -> str:
 
 
 def named(one: Reckoning, captured: Captured | None) -> str:
-    """Name a segment: "the client's ACK in frame 11"."""
+    """Return the name of a segment: "the client's ACK in frame 11"."""
     if captured is None:
         return "a segment that was not captured"
     names = end_names(one.connection.handshake.kind)
@@ -200,9 +200,4 @@ def named(one: Reckoning, captured: Captured | None) -> str:
 
 def wrapped(text: str) -> Iterator[Text]:
     """Yield a text in lines of the width of the terminal."""
-    return (Text(line) for line in textwrap.wrap(text, width(), break_on_hyphens=False))
-
-
-def width() -> int:
-    """Return how wide lines may be."""
-    return max(60, terminal_width() or DEFAULT_WIDTH)
+    return (Text(line) for line in textwrap.wrap(text, text_width(), break_on_hyphens=False))

@@ -1,7 +1,7 @@
-"""Waits for TIME-WAIT in front of people: a countdown on standard error, until the last entry is gone or Ctrl-C.
+"""Waits for TIME-WAIT with a countdown on standard error, until the last entry is gone or Ctrl-C.
 
-In: what `staying` tells. Out: a `Waiting` that has taken it over. On a terminal the countdown is rewritten in place,
-elsewhere it is a line every ten seconds.
+In: the glances of `staying`. Out: a `Waiting` that has collected them. On a terminal the countdown is rewritten in
+place, elsewhere it is a line every ten seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LINE_EVERY_NS = 10_000_000_000
 
 
 def wait_out(waiting: Waiting, told: Told) -> None:
-    """Take over glances until the last, with a countdown. Ctrl-C ends it: what is known so far is kept."""
+    """Collect glances until the last, with a countdown. Ctrl-C ends it; what is known so far is kept."""
     countdown, was_interrupted = Countdown(), False
     try:
         for glance in told:
@@ -36,7 +36,7 @@ def wait_out(waiting: Waiting, told: Told) -> None:
 
 
 class Countdown:
-    """What stands on standard error meanwhile."""
+    """The countdown on standard error."""
 
     def __init__(self) -> None:
         self._line = StatusLine()
@@ -58,7 +58,7 @@ class Countdown:
             remark(countdown_line(there, glance.now_ns))
 
     def clear(self) -> None:
-        """Leave the line empty for what comes next."""
+        """Clear the line."""
         self._line.clear()
 
 
@@ -68,7 +68,7 @@ def last_of(there: Sequence[Following]) -> Following:
 
 
 def countdown_line(there: Sequence[Following], now_ns: int, room: int | None = None) -> str:
-    """Say how long the last of some entries will still be there; without its sockets if the room is too small."""
+    """Return how long the last of some entries will stay; without its sockets if there is too little room."""
     last = last_of(there)
     which = f"{last.local} → {last.remote}" if len(there) == 1 else f"{len(there)} entries, the last"
     left_ns = max(0, last.expiry_ns - now_ns)

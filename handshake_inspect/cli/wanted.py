@@ -28,7 +28,7 @@ class WantedCodes:
 
 
 def wanted_options(function: F) -> F:
-    """--select, --ignore, --severity. The function takes them by these names; `wanted` understands them."""
+    """--select, --ignore, --severity. The function takes them by these names; `wanted` parses them."""
     for option in (
         click.option(
             "--severity",
@@ -50,7 +50,7 @@ def wanted_options(function: F) -> F:
 
 
 def wanted(select: Sequence[str], ignore: Sequence[str], severity: str) -> WantedCodes:
-    """Understand the options. Raises click.BadParameter."""
+    """Parse the options. Raises click.BadParameter."""
     from handshake_inspect.connections.deciding.found import Severity
     from handshake_inspect.findings.catalogue import BY_CODE
 

@@ -1,7 +1,7 @@
-"""Follows a live capture: every block of frames is inspected as it comes, and what is new with it is printed.
+"""Follows a live capture: inspects each block of frames, and prints what is new.
 
-In: blocks of frames. Out: lines (`live_lines`), frames in a file if that is wanted, and an inspection at the end.
-Printing must not make the capture lose frames: what comes too fast to be read is counted in one line.
+In: blocks of frames. Out: lines (`live_lines`), frames in a file if asked for, and an inspection at the end. Printing
+must not make the capture lose frames: segments that come too fast to be read are counted in one line.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TELL_EVERY_S = 1.0
 
 @dataclass(frozen=True)
 class WatchRequest:
-    """What of a capture is of interest."""
+    """Which segments to show, and until when."""
 
     #: Only segments of this port.
     port: int | None = None
@@ -61,7 +61,7 @@ class WatchRequest:
 
 
 class Watch:
-    """What was seen so far, and what is still to be printed."""
+    """The capture so far, and what is still to be printed."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Watch:
         *,
         on_screen: bool = False,
     ) -> None:
-        """`on_screen`: print nothing, somebody else has the terminal."""
+        """`on_screen`: print nothing, because the screen has the terminal."""
         self.on_screen = on_screen
         #: Keeps the last frames of interest, where somebody wants them.
         self.recent: Recent | None = None
@@ -100,7 +100,7 @@ class Watch:
         self._passed_told, self._drops_told, self._told_s = 0, 0, 0.0
 
     def follow(self, blocks: Iterable[Records | None]) -> None:
-        """Take blocks as they come, None for a while without one, up to the last, or as many segments as wished."""
+        """Take blocks, or None for a while without one, up to the last or the limit of segments."""
         for block in blocks:
             if block is not None:
                 self.take(block)
@@ -121,11 +121,11 @@ class Watch:
 
     @property
     def enough(self) -> bool:
-        """Were as many segments seen as wished for?"""
+        """Has the limit of segments been reached?"""
         return self.wishes.count is not None and self.seen >= self.wishes.count
 
     def take(self, block: Records) -> None:
-        """Inspect a block, print the segments that are new with it, unless there are too many, and save it."""
+        """Inspect a block, print its segments unless there are too many, and save it."""
         self._block = block
         decoded = self._inspector.add_records(block, self._number, self._of_interest)
         if self.is_quiet:
@@ -140,16 +140,16 @@ class Watch:
             self._save(block, self._to_be_saved(block, decoded))
 
     def so_far(self) -> Inspection:
-        """Return what was found so far."""
+        """Return the inspection so far."""
         return self._inspector.result()
 
     def finish(self) -> Inspection:
-        """Return what was found in all."""
+        """Return the inspection of all."""
         self._inspector.captures[self._number].dropped = self.capture.dropped
         return self._inspector.result()
 
     def _save(self, block: Records, chosen: NDArray[np.bool_] | None) -> None:
-        """Keep the frames chosen of a block where they are wanted."""
+        """Hand the chosen frames of a block to the writer and to the frames kept for the screen."""
         if self.recent is not None:
             self.recent.add(block, chosen)
         if self.writer is not None and self.is_saving:
@@ -157,19 +157,19 @@ class Watch:
             self.cut += cut_frames(block, chosen)
 
     def _lines_of(self, decoded: Block) -> int:
-        """Return how many lines a block makes, at least about."""
+        """Return about how many lines a block makes."""
         udp = len(decoded.datagrams) if self.wishes.udp else 0
         return len(decoded.segments) + len(decoded.icmp_errors) + udp
 
     def _can_print(self, lines: int) -> bool:
-        """Can so many be printed one by one without falling behind?"""
+        """Can so many lines be printed without falling behind?"""
         now = time.monotonic()
         self._credit_s = min(self._credit_s + (now - self._credited_s) * PRINTING_SHARE, CREDIT_S)
         self._credited_s = now
         return lines * self._segment_s <= min(self._credit_s, self._room_s() * ROOM_SHARE)
 
     def _room_s(self) -> float:
-        """Return for how long the ring has room if frames go on to come as those of the present block did."""
+        """Return for how long the ring has room if frames keep the rate of the present block."""
         block = self._block
         if block is None:
             return CREDIT_S
@@ -178,7 +178,7 @@ class Watch:
         return free * span_s / int(block.captured.sum())
 
     def _print(self, decoded: Block, lines: int) -> None:
-        """Print a line for each segment and error, and for each datagram if that is wished: so many `lines`."""
+        """Print a line for each segment and error, and for each datagram with `--udp`: about so many `lines`."""
         if not lines:
             return
         began = time.monotonic()
@@ -196,14 +196,14 @@ class Watch:
         self._segment_s += (spent_s / lines - self._segment_s) / 8
 
     def _of_interest(self, block: Block) -> Block:
-        """Leave out of a block what is of other ports, and what comes after the last segment that was wished for."""
+        """Leave out rows with other ports, and those after the last segment that was asked for."""
         ours = block if self.wishes.port is None else block.of_port(self.wishes.port)
         if self.wishes.count is None or len(ours.segments) <= (left := self.wishes.count - self.seen):
             return ours
         return ours.until(int(ours.segments["frame"][left - 1]) if left > 0 else -1)
 
     def _to_be_saved(self, block: Records, decoded: Block) -> NDArray[np.bool_] | None:
-        """Say which frames are to be saved; None: all. Nothing after the last segment that was wished for."""
+        """Return the frames to save, None for all; none after the last segment that was asked for."""
         if self.wishes.port is None and not self.enough:
             return None
         chosen = block.frame <= self._last_frame if self.enough else np.ones(len(block), np.bool_)
@@ -218,7 +218,7 @@ class Watch:
         return len(segments)
 
     def _interface_of(self, happening: Step | IcmpError) -> str:
-        """Return on which interface a segment of the present block was captured; "" if there is but one."""
+        """Return the interface at which a segment of the present block was captured; "" if there is only one."""
         return self._interface_at(happening.frame) if isinstance(happening.frame, int) else ""
 
     def _interface_at(self, frame: int) -> str:
@@ -230,7 +230,7 @@ class Watch:
         return self.capture.interfaces[int(block.interface[row])][0] if 0 <= row < len(block) else ""
 
     def _tell_losses(self) -> None:
-        """Say what was not printed and what the kernel dropped since it was said last."""
+        """Report what was not printed, and what the kernel dropped, since the last report."""
         self._told_s = time.monotonic()
         if self.on_screen:
             return
@@ -241,7 +241,7 @@ class Watch:
             remark(f"{self.capture.interface}: {counted(dropped, 'frame')} dropped so far, for want of room")
 
     def _tell_passed_over(self) -> None:
-        """Say what was not printed one by one; the summary counts them all, and the ICMP errors."""
+        """Report how many segments were not printed; the summary counts them all."""
         passed = {"segment": self.passed_over - self._passed_told, "datagram": self._datagrams_passed}
         if said := [counted(number, what) for what, number in passed.items() if number]:
             self._passed_told, self._datagrams_passed = self.passed_over, 0
@@ -249,7 +249,7 @@ class Watch:
 
 
 def blocks_of(capture: LiveCapture, interruption: Interruption, duration_s: float | None) -> Iterator[Records | None]:
-    """Yield frames as they come, and None where none came for a while; what is queued when it is to end comes last.
+    """Yield blocks as they come, and None when none came for a while; at the end, what is still queued.
 
     It ends at Ctrl-C or when the time is over.
     """
