@@ -1,4 +1,4 @@
-"""Counts, sizes and durations in words, so that every finding and every view says the same.
+"""Counts, sizes and durations in words, the same for every finding and every view.
 
 In: integers. Out: short English text.
 """
@@ -36,6 +36,11 @@ def duration(nanoseconds: int) -> str:
     return milliseconds(nanoseconds) + " ms"
 
 
+def duration_or_dash(nanoseconds: int | None) -> str:
+    """Return a duration with its unit; "-" if it is not known."""
+    return "-" if nanoseconds is None else duration(nanoseconds)
+
+
 def counted(count: int, thing: str, things: str = "") -> str:
     """Return `1 segment`, `1,204 segments`."""
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
@@ -51,3 +56,8 @@ def listed(items: tuple[str, ...] | list[str], word: str = "and") -> str:
 def octets_in_words(count: int) -> str:
     """Spell a number of octets: "1 octet", "1,448 octets"."""
     return f"{count:,} octet" if count == 1 else f"{count:,} octets"
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital letter at its beginning."""
+    return text[:1].upper() + text[1:]

@@ -19,7 +19,7 @@ from handshake_inspect.lesson.fired import FiredCell
 from handshake_inspect.lesson.question import Question
 from handshake_inspect.lesson.score import AnsweredQuestion, Score
 from handshake_inspect.lesson.stops import Change, Stop
-from handshake_inspect.quantities import counted, listed
+from handshake_inspect.quantities import capital, counted, listed
 from handshake_inspect.tcp.sections import REPEATED, RULES, Rule
 from handshake_inspect.tcp.states import TRANSITIONS, Event, State
 from handshake_inspect.tcp.time_wait import profile_of
@@ -266,11 +266,6 @@ def state(at: StateAt) -> Text:
 def sentence(rule: Rule) -> str:
     """Return what the RFC says as a sentence."""
     return f"{capital(rule.says)}."
-
-
-def capital(text: str) -> str:
-    """Return a text with a capital letter."""
-    return text[:1].upper() + text[1:]
 
 
 def style_of(name: str) -> str:

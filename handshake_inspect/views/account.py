@@ -1,6 +1,6 @@
-"""What stands below a ladder: times, the verdict, the books of both directions, and who owes TIME-WAIT.
+"""The account below a ladder: times, the verdict, the books of both directions, and who owes TIME-WAIT.
 
-In: a connection and its steps. Out: short sentences under headings, that can be read aloud; and their lines.
+In: a connection and its steps. Out: short sentences under headings, which can be read aloud; and their lines.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, End, Pair, Step
-from handshake_inspect.quantities import counted, duration, listed, seconds
+from handshake_inspect.quantities import capital, counted, duration, listed, seconds
 from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.icmp_lines import sentences
 from handshake_inspect.views.ladder_layout import wrap
@@ -34,7 +34,7 @@ def paragraphs(
     zero_ns: int,
     place: Callable[[Step], str],
 ) -> list[Paragraph]:
-    """Return what stands below the ladder of `connection`, whose time column begins at `zero_ns`.
+    """Return the paragraphs below the ladder of `connection`, whose time column begins at `zero_ns`.
 
     `place` says where the ladder shows a segment.
     """
@@ -54,7 +54,7 @@ def paragraphs(
 
 
 def paragraphs_as_lines(told: Iterable[Paragraph], width: int) -> Iterator[Text]:
-    """Yield each heading with its sentences beside it; one that has nothing to say is left out."""
+    """Yield each heading with its sentences beside it; paragraphs without sentences are left out."""
     for heading, said in told:
         for index, sentence in enumerate(said):
             for number, line in enumerate(wrap(sentence, width - HEADING, indent=0)):
@@ -63,7 +63,7 @@ def paragraphs_as_lines(told: Iterable[Paragraph], width: int) -> Iterator[Text]
 
 
 def opening(connection: Connection, names: Pair[str]) -> list[Text]:
-    """Say how it opened and why that is its name."""
+    """Say how the connection opened, and why the opening has this name."""
     handshake = connection.handshake
     why = HANDSHAKE_SENTENCES.get(handshake.kind, "").format(o=names.originator, r=f"the {names.responder}")
     extra = [f"{why}."]
@@ -76,14 +76,14 @@ def opening(connection: Connection, names: Pair[str]) -> list[Text]:
         ) if count
     ]  # fmt: skip
     if repeats:
-        extra.append(f"{_capital(listed(repeats))}.")
+        extra.append(f"{capital(listed(repeats))}.")
     if handshake.fast_open is not None and handshake.kind != "fast-open":
         extra.append(f"Fast Open was {handshake.fast_open} (RFC 7413).")
     return [styled(*_verdict(handshake.kind, handshake.complete), " ".join(extra))]
 
 
 def times(connection: Connection, steps: Sequence[Step]) -> list[Text]:
-    """Give both handshake times and their sum, and say where a copy sent before the answer makes them doubtful."""
+    """Return both handshake times and their sum, and whether a retransmission makes them ambiguous."""
     handshake = connection.handshake
     known = [
         f"{name} {duration(length)}"
@@ -102,7 +102,7 @@ def times(connection: Connection, steps: Sequence[Step]) -> list[Text]:
 
 
 def copied_before_the_answer(steps: Sequence[Step]) -> list[str]:
-    """Return what was captured more than once before it was answered: "SYN", "SYN-ACK", both, or neither.
+    """Return which segments were captured more than once before the answer: "SYN", "SYN-ACK", both, or neither.
 
     A copy that comes after the answer makes no time doubtful (Karn): the answer was to the one before it.
     """
@@ -121,7 +121,7 @@ _FIN_WITHOUT_EFFECT = {"aborted": "sent a FIN after that: it closed nothing", "n
 
 
 def closing(connection: Connection, names: Pair[str]) -> list[Text]:
-    """Say how it closed, who began, and why that is its name."""
+    """Say how the connection closed, who closed first, and why the closing has this name."""
     teardown = connection.teardown
     said = [f"{TEARDOWN_SENTENCES.get(teardown.kind, '')}."]
     if teardown.closed_first in ("originator", "responder"):
@@ -135,7 +135,7 @@ def closing(connection: Connection, names: Pair[str]) -> list[Text]:
     if teardown.missing:
         said.append(f"Not captured, but proven by later numbers: {listed(teardown.missing)}.")
     if teardown.fin_retransmissions:
-        said.append(f"{_capital(counted(teardown.fin_retransmissions, 'FIN retransmission'))}.")
+        said.append(f"{capital(counted(teardown.fin_retransmissions, 'FIN retransmission'))}.")
     return [styled(*_verdict(teardown.kind, teardown.complete), " ".join(said))]
 
 
@@ -169,7 +169,7 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
 
 
 def findings(connection: Connection, steps: Sequence[Step]) -> list[Text]:
-    """Say what was noticed: in full where no segment shows it, else only its name, for it stands below a segment."""
+    """Return the findings: in full if no segment shows them, else only their codes: the segment has the text."""
     if not connection.findings:
         return []
     drawn = {step.frame for step in steps} | {error.frame for error in connection.icmp_errors}
@@ -194,7 +194,3 @@ def _verdict(kind: str, complete: bool | None) -> tuple[tuple[str, str], str]:
 
 def _name(names: Pair[str], end: str) -> str:
     return names.originator if end == "originator" else names.responder
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

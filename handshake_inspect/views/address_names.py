@@ -1,7 +1,7 @@
-"""What the ends of a connection are called: names that a capture tells of addresses.
+"""Names of addresses, from name resolution records in captures.
 
-In: a run and a connection of it. Out: a line for each address that has names. A long name is cut: what stands below is
-what is read, and the JSON has all names in full.
+In: a run and a connection of it. Out: a line for each address that has names. Long names are cut; the JSON has all
+names in full.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES_SHOWN, LONGEST_NAME = 3, 60
 
 
 def names_of_ends(run: Inspection | Overview, connection: Connection) -> list[str]:
-    """Return what the capture says the two addresses are called, if anything."""
+    """Return the names that the captures have for the two addresses, if any."""
     addresses = dict.fromkeys([connection.originator.ip, connection.responder.ip])
     known = {address: run.names_of(address)[:NAMES_SHOWN] for address in addresses}
     shown = {address: [cut_end(name, LONGEST_NAME) for name in names] for address, names in known.items()}

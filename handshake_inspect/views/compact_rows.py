@@ -1,7 +1,7 @@
-"""The ladder without times and proofs, row by row: for what is kept in a repository, and for two beside each other.
+"""The ladder without times and proofs, row by row: for golden text, and for two ladders beside each other.
 
-In: a connection and its normal rows (`compared.normal`). Out: the lines of each row, all within a given width. Where
-that is enough the states stand beside the arrow; else the arrow takes the whole width and what it led to stands below.
+In: a connection and its normal rows (`compared.normal`). Out: the lines of each row, all within a given width. If it is
+wide enough, the states stand beside the arrow; else the arrow takes the whole width, and the states stand below.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CompactRows:
         return lines
 
     def pass_over(self, rows: Sequence[Row]) -> None:
-        """Go on behind rows that are not drawn."""
+        """Skip rows that are not drawn."""
         self._walk.past([row for row in rows if isinstance(row, Step)])
 
     def lines(self, row: Row) -> list[Text]:
@@ -53,7 +53,7 @@ class CompactRows:
         return above + arrow_and_below
 
     def parts(self, row: Row) -> tuple[list[Text], list[Text]]:
-        """Return the same in two: the states passed within the row, and its arrow with what stands below."""
+        """Return the lines in two parts: the states passed within the row, and its arrow with the lines below."""
         if isinstance(row, IcmpError):
             return [], self._error_lines(row)
         passed, now = self._walk.after(row)

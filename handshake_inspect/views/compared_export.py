@@ -1,4 +1,4 @@
-"""Two captures compared, as JSON: what the text says, with every stream.
+"""Two captures compared, as JSON: the content of the text, with every stream.
 
 In: a `Comparison` and both inspections. Out: the document. Numbers are counted from the SYN, since the others differ in
 any two runs.
@@ -28,7 +28,7 @@ _ENCODE = json.JSONEncoder().encode
 
 
 def comparison_json(found: Comparison, a: Inspection, b: Inspection) -> Iterator[str]:
-    """Yield the document; each way in which connections differ is a line of it."""
+    """Yield the document, a line for each kind of difference."""
     head = {
         "schema": SCHEMA,
         "level": found.level,

@@ -1,7 +1,7 @@
-"""Two ladders beside each other, with the place where they part; below each other where there is no room.
+"""Two ladders beside each other, with their first difference; below each other if there is too little room.
 
-In: a `Difference`. Out: lines of `rich` text within a width. Rows that are the same stand on the same line. What is the
-same long before they part is folded, and so is what comes long after.
+In: a `Difference`. Out: lines of `rich` text within a width. Equal rows stand on the same line. Equal rows far before
+the first difference are folded, and so are rows far behind it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PART = " they part here "
 
 
 def two_ladders(found: Difference, width: int) -> Iterator[Text]:
-    """Yield the ladders of both connections, up to where they part and some rows further."""
+    """Yield the ladders of both connections, up to some rows behind their first difference."""
     lines = aligned(found)
     at = parting(found, lines)
     beside = width >= WIDTH_FOR_TWO
@@ -47,7 +47,7 @@ def two_ladders(found: Difference, width: int) -> Iterator[Text]:
 
 
 class _Column:
-    """Draws the rows of one connection that are asked for, in order."""
+    """Draws chosen rows of one connection, in order."""
 
     def __init__(self, told: ComparedConnection, letter: str, width: int) -> None:
         connection = told.connection
@@ -58,7 +58,7 @@ class _Column:
         self.above = [clip(Text(title, "bold"), width), *self._drawing.heading()]
 
     def parts(self, place: int | None) -> tuple[list[Text], list[Text]]:
-        """Return the lines of a row, above its arrow and from there on; those not asked for are passed over."""
+        """Return the lines of a row, above its arrow and from there on; earlier rows are skipped."""
         if place is None:
             return [], []
         self._drawing.pass_over(self._rows[self._drawn : place])
@@ -66,7 +66,7 @@ class _Column:
         return self._drawing.parts(self._rows[place])
 
     def rest(self) -> str:
-        """Say how many rows were not drawn behind the last one."""
+        """Return how many rows behind the last one were not drawn."""
         return f"… {counted(len(self._rows) - self._drawn, 'more segment')} …" if self._drawn < len(self._rows) else ""
 
 
@@ -92,7 +92,7 @@ def _beside(a: _Column, b: _Column, lines: Sequence[Line], parting: int, width: 
 
 
 def sign(line: Line) -> str:
-    """Return what stands between two rows."""
+    """Return the sign between two rows."""
     if line.is_same:
         return SAME
     return ONLY_A if line.b is None else ONLY_B if line.a is None else OTHER
@@ -130,7 +130,7 @@ def _rule(width: int) -> Text:
 
 
 def _shown(count: int, parting: int) -> Iterator[int | str]:
-    """Yield the lines that are drawn, and what is said in place of those that are folded."""
+    """Yield the lines that are drawn, and the texts in place of those that are folded."""
     begin = parting - BEFORE
     if begin >= FIRST + FOLDED:
         yield from range(FIRST)

@@ -1,6 +1,6 @@
 """Two captures compared, in words: what differs, in which connections, and how many are the same.
 
-In: a `Comparison` and both inspections. Out: lines of `rich` text. Connections that differ in the same way are told
+In: a `Comparison` and both inspections. Out: lines of `rich` text. Connections that differ in the same way are reported
 once, for the first of them.
 """
 
@@ -30,7 +30,7 @@ HEADING = 11
 
 
 def heading(names: Sequence[str], connections: Sequence[int]) -> list[Text]:
-    """Name the two captures, and say how many connections of each are compared."""
+    """Return the names of the two captures, and how many connections of each are compared."""
     both = zip("AB", names, connections, strict=True)
     return [
         Text.assemble((letter, "bold"), f"  {printable(name)}: {counted(count, 'connection')}")
@@ -39,7 +39,7 @@ def heading(names: Sequence[str], connections: Sequence[int]) -> list[Text]:
 
 
 def difference_lines(alike: AlikePairs, width: int) -> Iterator[Text]:
-    """Say where pairs part that differ in the same way, with what each of the two shows there."""
+    """Return the first difference of pairs that differ in the same way, with the rows of both."""
     found = alike.first
     yield from wrap(_who_and_where(alike.streams, found), width)
     for letter, text in zip("AB", _shown_there(found), strict=False):
@@ -69,7 +69,7 @@ def _who_and_where(streams: Sequence[tuple[int, int]], found: Difference) -> Tex
 
 
 def _shown_there(found: Difference) -> list[Text]:
-    """Return what both show where they part."""
+    """Return the rows of both at their first difference."""
     if found.parted is None:
         return []
     names = [end_names(one.connection.handshake.kind) for one in (found.a, found.b)]
@@ -107,7 +107,7 @@ def row_text(row: Row | None, names: Pair[str], with_states: bool = False) -> Te
 
 
 def unequal_lines(found: Difference) -> Iterator[tuple[str, str, str]]:
-    """Yield the parts of the verdicts that differ, each with its heading and as both have it."""
+    """Yield the parts of the verdicts that differ, each with its heading and both values."""
     both = [
         verdict_lines(verdict, end_names(one.connection.handshake.kind))
         for one, verdict in zip((found.a, found.b), found.verdicts, strict=True)
@@ -126,7 +126,7 @@ def _states(states: Pair[tuple[str, ...] | None]) -> str:
 
 
 def only_lines(letter: str, inspection: Inspection, streams: Sequence[int], width: int) -> Iterator[Text]:
-    """Name the connections that only one of the captures has."""
+    """Return the connections that only one of the captures has."""
     for stream in streams[:ONLY_NAMED]:
         one = inspection.connections[stream]
         ends = f"{one.originator} → {one.responder}"
@@ -150,7 +150,7 @@ def summary(found: Comparison) -> Text:
 
 
 def notes(found: Comparison) -> Iterator[Text]:
-    """Say of those that are the same what is not."""
+    """Return remarks about differences that were not compared."""
     of_these = {
         "the same but for the address or port of the server": found.same_elsewhere,
         "the same in mid-transfer by the number of segments and octets, which alone were compared": found.same_by_sums,

@@ -1,4 +1,4 @@
-"""The JSON contract: what every other program sees of a connection. Mapping only, nothing is computed.
+"""The JSON contract: connections as objects for other programs. Mapping only, nothing is computed.
 
 In: the model of `connections.connection`, `exchanges` and `inspection`. Out: dicts whose names and order are the
 contract, and `FIELDS`, the list of all of its names. More may be added; none changes its meaning without a new
@@ -182,7 +182,7 @@ def capture_object(capture: CaptureSummary) -> Json:
 
 
 def _about(about: About) -> Json:
-    """Return what a file says about itself."""
+    """Return the notes of a file about itself."""
     return {
         "files": about.files,
         "hardware": about.hardware,

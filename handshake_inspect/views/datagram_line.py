@@ -1,8 +1,8 @@
 """One line per datagram of UDP, and per ICMP error that quotes one: what `sniff --udp` prints.
 
 In: rows of `DatagramTable` and `IcmpErrorTable`. Out: styled text with the time of each. The sender stands on the left;
-of an error the sender of what it quotes, to whom it goes, and who sent it, where that is not the other end. There is no
-state: UDP has none.
+for an error the sender of the quoted datagram, to whom it is sent, and its source, if that is not the other end. UDP
+has no states.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def exchange_lines(
 
 
 class _Drawing:
-    """What all lines of one picture share."""
+    """Draws the lines of one picture."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class _Drawing:
         )
 
     def heading(self) -> Iterator[Text]:
-        """Yield the names of the columns, and what stands in the columns of the states."""
+        """Yield the names of the columns, and the text in the columns of the states."""
         layout = self.layout
         unit = "ms" if self.options.clock == "relative" else "time"
         if layout.frame:
@@ -114,7 +114,7 @@ class _Drawing:
         return (self.layout.right_call if is_right else self.layout.left_call)(self.time(mark), text)
 
     def label(self, event: Datagram | DatagramError) -> Text:
-        """Return what stands on the arrow."""
+        """Return the text on the arrow."""
         if isinstance(event, DatagramError):
             return Text(f"ICMP {event.message}", "bold red")
         label = Text(counted(event.payload_octets, "octet"), "bold")
@@ -135,7 +135,7 @@ class _Drawing:
 
 
 def account(exchange: Exchange, events: Sequence[Datagram | DatagramError], width: int) -> Iterator[Text]:
-    """Yield what there is to say below the picture: above all, what UDP does not have."""
+    """Yield the paragraphs below the picture: above all, what UDP does not have."""
     paragraphs = [
         (
             "Opening",
@@ -153,7 +153,7 @@ def account(exchange: Exchange, events: Sequence[Datagram | DatagramError], widt
 
 
 def answer(exchange: Exchange) -> str:
-    """Say whether anybody answered."""
+    """Say whether the other end answered."""
     if exchange.first_answer_ns is not None:
         return f"after {duration(exchange.first_answer_ns)}: only this tells that a datagram arrived."
     if exchange.datagrams.responder:
@@ -164,7 +164,7 @@ def answer(exchange: Exchange) -> str:
 
 
 def refusals(errors: Sequence[DatagramError]) -> list[str]:
-    """Say of each kind of ICMP error what it means."""
+    """Say what each kind of ICMP error means."""
     alike: dict[tuple[str, str, str], int] = {}
     for error in errors:
         key = (error.message, error.source, "client" if error.quotes == "originator" else "server")

@@ -113,7 +113,7 @@ def csv_lines(connections: Connections, streams: NDArray[np.int64], *, head: boo
 
 
 def _csv_cells(columns: Iterable[Column]) -> Iterator[Cells | bytes]:
-    """Spell columns; what the capture cannot tell is empty. What stands in every line is spelled once.
+    """Return columns as text, empty where the capture cannot tell; values that all lines share are spelled once.
 
     Words next to each other that go by the same numbers, as what connections of one shape do, are spelled together.
     """
@@ -137,7 +137,7 @@ def _csv_numbers(values: Integers, known: Mask | None) -> Cells | bytes:
 
 
 def _csv_words(columns: Sequence[Words | Lists]) -> Cells | bytes:
-    """Spell columns that go by the same numbers: where no two connections are alike that is most of the work."""
+    """Return columns that are looked up by the same numbers as text: most of the work, if all connections differ."""
     occurring, place = distinct(columns[0].number)
     texts = [*map(",".join, zip(*(_csv_texts(column, occurring.tolist()) for column in columns), strict=True))]
     return texts[0].encode() if len(texts) == 1 else of_texts(texts, place)
@@ -156,7 +156,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _csv_cell(text: str) -> str:
-    """Quote a cell if it needs that: the name of a capture may."""
+    """Quote a cell if necessary, as for the name of a capture."""
     if _is_plain(text):
         return text
     text = printable(text)

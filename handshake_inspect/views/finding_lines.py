@@ -41,7 +41,7 @@ class Group:
 
 
 def group_lines(groups: Iterable[Group], width: int, *, captures: int) -> Iterator[Text]:
-    """Yield the lines of groups; with several `captures` each example says in which it is."""
+    """Yield the lines of groups; with several `captures`, each example names its capture."""
     for number, group in enumerate(groups):
         if number:
             yield Text()
@@ -71,7 +71,7 @@ def _example(connection: Connection, finding: Finding, captures: int) -> Text:
 def connection_lines(
     connection: Connection, findings: Sequence[Finding], width: int, *, captures: int
 ) -> Iterator[Text]:
-    """Yield what was found of one connection."""
+    """Yield the findings of one connection."""
     of = f" of {printable(connection.capture)}" if captures > 1 else ""
     ends = f"{connection.originator} → {connection.responder}"
     kinds = f"{connection.handshake.kind}, {connection.teardown.kind}"
@@ -82,7 +82,7 @@ def connection_lines(
 
 
 def run_lines(found: Iterable[RunFinding], width: int) -> Iterator[Text]:
-    """Yield what was found of the run."""
+    """Yield the findings of the run."""
     for one in found:
         said = Text.assemble(severity_text(one.severity), " ", (one.code, "bold"), f"  {printable(one.about)}: ")
         yield from wrap(said.append(printable(one.message)), width, indent=INDENT)

@@ -32,12 +32,12 @@ class Fold:
 
     @property
     def data_segments(self) -> int:
-        """How many of the steps carry octets."""
+        """The number of steps with payload."""
         return sum(step.payload_octets > 0 for step in self.steps)
 
 
 def fold(steps: Sequence[Step], unfolded: Collection[Frame] = ()) -> Iterator[Step | Fold]:
-    """Yield the steps with long quiet runs folded; what lies in the frames `unfolded` ends a run."""
+    """Yield the steps with long quiet runs folded; the frames `unfolded` are never folded."""
     if len(steps) <= SHOWN_IN_FULL:
         yield from steps
         return

@@ -1,7 +1,7 @@
 """The golden text of a capture: its ladders without anything that differs when the same programs run again.
 
-In: an inspection. Out: lines, each with the connection and the segment that it is about. A segment that is other than
-before changes its own line: no line is numbered, and what follows from the segments stands below them.
+In: an inspection. Out: lines, each with the connection and the segment that it is about. A changed segment changes only
+its own line: lines have no numbers, and everything that follows from the segments stands below them.
 """
 
 from __future__ import annotations

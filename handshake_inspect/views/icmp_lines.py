@@ -36,17 +36,17 @@ Spellings = Mapping[tuple[End, int], str]
 
 
 def label(error: IcmpError) -> Text:
-    """Return what an error says: "ICMP port unreachable"."""
+    """Return the name of an error: "ICMP port unreachable"."""
     return Text(f"ICMP {error.message}", _STYLES[error.kind])
 
 
 def short_label(error: IcmpError) -> Text:
-    """Return the same in numbers, for where the words have no room: "ICMP type 3 code 13"."""
+    """Return the same in numbers, if the words have no room: "ICMP type 3 code 13"."""
     return Text(f"ICMP type {error.type} code {error.code}", _STYLES[error.kind])
 
 
 def details(error: IcmpError, numbers: Numbers, spelling: Spellings | None = None) -> list[Text]:
-    """Return who sent it, what it quotes, the MTU, and why it is to be ignored if so."""
+    """Return its source, what it quotes, the MTU, and why TCP must ignore it, if it must."""
     said = [Text(f"from {error.source}"), Text(f"quotes {_quoted(error, numbers, spelling or {})}")]
     if error.mtu is not None:
         said.append(Text(f"MTU of the next hop {error.mtu:,}"))
@@ -92,7 +92,7 @@ def _is_before(error: IcmpError, step: Step) -> bool:
 
 
 def sentences(errors: Sequence[IcmpError], names: Pair[str]) -> Iterator[Text]:
-    """Say what came back by ICMP, equal errors together, and what TCP is to make of it."""
+    """Return a sentence for each ICMP error, equal errors together, with what TCP must do about it."""
     alike: dict[tuple[object, ...], list[IcmpError]] = {}
     for error in errors:
         key = (error.message, error.source, error.quotes, error.answers_syn, error.mtu, error.was_sent)

@@ -1,4 +1,4 @@
-"""What stands below a ladder with the way between: what died, what was changed, the clocks and the delays.
+"""The account below a joined ladder: what was lost or changed on the path, the clocks and the delays.
 
 In: a `JoinedConnection` and its `Moment`s. Out: wrapped lines, each a short sentence that can be read aloud.
 """
@@ -45,7 +45,7 @@ def _text(said: str | Text) -> Text:
 
 
 class _Teller:
-    """Says the sentences about one connection."""
+    """Makes the sentences about one connection."""
 
     def __init__(self, connection: JoinedConnection, names: Pair[str]) -> None:
         self._connection, self._names = connection, names
@@ -67,7 +67,7 @@ class _Teller:
     # The way.
 
     def way(self, sender: End, moments: Sequence[Moment]) -> Iterator[Text]:
-        """Say how the segments of an end fared, and name those that fared ill."""
+        """Say how many segments of an end arrived, and name those that did not simply arrive."""
         way = self._connection.ways[sender]
         if not way.sent and way.is_smooth:
             return
@@ -117,7 +117,7 @@ class _Teller:
     # What was changed.
 
     def changed(self) -> list[str]:
-        """Say what was not the same when it arrived."""
+        """Say what was changed on the path."""
         connection = self._connection
         said = [self._change(change) for change in connection.changes]
         for end in ENDS:
@@ -173,7 +173,7 @@ class _Teller:
 
 
 def clocks_apart(offset_ns: int, uncertainty_ns: int, there: str, here: str) -> str:
-    """Say how far the clock `there` is ahead of the one `here`; where that may be nothing, how far at most."""
+    """Return how far the clock `there` is ahead of the one `here`; if that may be 0, how far at most."""
     if abs(offset_ns) <= uncertainty_ns:
         at_most = duration(abs(offset_ns) + uncertainty_ns)
         return f"They cannot be told apart, and may be one (--same-clock): {at_most} lies between them at most"
@@ -182,7 +182,7 @@ def clocks_apart(offset_ns: int, uncertainty_ns: int, there: str, here: str) -> 
 
 
 def change_text(what: str, before: str, after: str) -> str:
-    """Say a change: "MSS 1460 → 1200"."""
+    """Return a change: "MSS 1460 → 1200"."""
     return printable(f"{what} {before} → {after}")
 
 
@@ -196,7 +196,7 @@ def _segments(moments: Sequence[Moment], sender: End) -> Iterator[JoinedSegment]
 
 
 def _named(frames: Sequence[int], seen: Mapping[int, JoinedSegment]) -> str:
-    """Name segments by their frames, and what they say: those that say the same together."""
+    """Return segments by their frames and text, equal ones together."""
     said: dict[str, list[int]] = {}
     for frame in frames:
         said.setdefault(_says(seen[frame]) if frame in seen else "", []).append(frame)
@@ -207,7 +207,7 @@ def _named(frames: Sequence[int], seen: Mapping[int, JoinedSegment]) -> str:
 
 
 def _alike(frames: Sequence[int], says: str) -> str:
-    """Name frames that say the same: all of a few, else the first and the last."""
+    """Return frames with equal text: all of a few, else the first and the last."""
     times = f", {len(frames):,} times" if len(frames) > MOST_NUMBERS else ""
     named = _numbers([str(frame) for frame in frames])
     return f"{named} ({says}{times})" if says else named

@@ -1,7 +1,7 @@
 """Joined connections for other programs: one JSON document, or a JSON object per line.
 
 In: `Joined`. Out: pieces of text, to be written as they come. Mapping only, nothing is computed. Names stay; more may
-be added. What is named "first" and "second" are the two captures, as they were named.
+be added. "first" and "second" are the two captures, in the order in which they were named.
 """
 
 from __future__ import annotations

@@ -16,13 +16,13 @@ from handshake_inspect.views.folding import KEPT_AT_ENDS, SHOWN_IN_FULL
 
 @dataclass(frozen=True)
 class FoldedFlights:
-    """Some moments that are not shown one by one."""
+    """Moments that are not shown one by one."""
 
     moments: Sequence[Moment]
 
     @property
     def segments(self) -> int:
-        """How many segments they are about: those that arrived meanwhile."""
+        """The number of segments that arrived meanwhile."""
         return sum(moment.arrived for moment in self.moments)
 
     def octets(self, sender: End) -> int:
@@ -53,7 +53,7 @@ def _folded(run: list[Moment]) -> list[Moment | FoldedFlights]:
 
 
 def _quiet(moments: Sequence[Moment]) -> Iterator[bool]:
-    """Say of each moment whether nothing but the transfer goes on."""
+    """Mark the moments that are quiet."""
     #: What each place last told of the states, by whether the end near it is the sender.
     last: dict[bool, Pair[StateAt]] = {}
     for moment in moments:

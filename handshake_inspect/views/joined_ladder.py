@@ -1,9 +1,9 @@
-"""The ladder of one connection with the way between: each segment from where it was sent to where it arrived.
+"""The ladder of one connection between two places: each segment from where it was sent to where it arrived.
 
 In: a `JoinedConnection` and its `Moment`s. Out: lines of `rich` text, complete without colour. The end on the left is
-the originator; its states and times are those of the place near it, those on the right of the other place. Both
-times are told by one clock, as far as the difference of the two is known. A segment that arrives before anything else
-happens is one line; else it is sent on one and arrives on another, so that what crosses on the way is seen to cross.
+the originator; its states and times are those of the place near it, those on the right of the other place. Both times
+are by one clock, as far as the difference of the two is known. A segment that arrives before anything else happens is
+one line; otherwise it is sent on one line and arrives on another, so that segments that cross are seen to cross.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _End:
 
 
 class _Drawing:
-    """What all lines of one ladder share."""
+    """Draws the lines of one ladder."""
 
     def __init__(self, connection: JoinedConnection, moments: Sequence[Moment], options: LadderOptions) -> None:
         self.connection, self.options = connection, options
@@ -98,14 +98,14 @@ class _Drawing:
         self.used: set[str] = set()
 
     def _end(self, end: End) -> _End:
-        """Return a side of the picture: at its place the ends may be exchanged."""
+        """Return a side of the picture; the inspection of its place may have the ends exchanged."""
         is_second = end != self.connection.near_first
         exchanged = self.connection.exchanged.at(second=is_second)
         own: End = end if not exchanged else "responder" if end == "originator" else "originator"
         return _End(end, self.connection.captures.at(second=is_second), self.connection.seen.at(second=is_second), own)
 
     def header(self) -> list[Text]:
-        """Return whose connection it is, and how long it took."""
+        """Return the lines above the ladder: the ends, and the duration."""
         connection, preferred = self.connection, self.connection.preferred
         seen = [one for one in (connection.seen.first, connection.seen.second) if one is not None]
         title = [Text(printable(f"stream {one.stream} of {one.capture}"), "bold") for one in seen]
@@ -127,7 +127,7 @@ class _Drawing:
         return self.layout.row(("frame", unit, left), self.layout.lane_names(*places), ("frame", unit, right))
 
     def legend(self) -> list[Text]:
-        """Explain the signs that were used."""
+        """Return the legend of the signs that were used."""
         used = self.used - ({"partly"} if "recut" in self.used else set())
         said = [text for name, text in WAY_LEGEND.items() if name in used]
         said += [f"{sign} {LEGEND[sign]}" for sign in LEGEND if sign in self.signs]
@@ -138,7 +138,7 @@ class _Drawing:
     # The rows.
 
     def rows(self) -> Iterator[Text]:
-        """Yield the lines of everything that happened, with the states that changed."""
+        """Yield the lines of all moments, with the states that changed."""
         before = [
             self.state(side.walk.before_first(), side) if side.walk else Text() for side in (self.left, self.right)
         ]
@@ -148,7 +148,7 @@ class _Drawing:
             yield from self.fold_lines(row) if isinstance(row, FoldedFlights) else self.moment_lines(row)
 
     def moment_lines(self, moment: Moment) -> Iterator[Text]:
-        """Yield the line of something that happened, and what is to be said of it below."""
+        """Yield the line of a moment, and the remarks below it."""
         segment = moment.segment
         to_right = segment.sender == "originator"
         sights = (segment.near if moment.sent else None, segment.far if moment.arrived else None)
@@ -178,7 +178,7 @@ class _Drawing:
         return self.layout.flight(label, to_right=segment.sender == "originator", begins=begins, ends=ends, style=style)
 
     def said_below(self, moment: Moment) -> Iterator[Text]:
-        """Say where it arrives, or where it ends, what is not ordinary about it."""
+        """Return remarks at the line on which a segment arrives or ends."""
         segment = moment.segment
         ended = moment.arrived or segment.far is None
         said = []
@@ -207,7 +207,7 @@ class _Drawing:
             yield self.layout.under_lane(line)
 
     def fold_lines(self, folded: FoldedFlights) -> Iterator[Text]:
-        """Say in one line what was folded."""
+        """Yield the line that stands for folded segments."""
         sizes = [f"{octets(folded.octets(end))} from the {self.names[end]}" for end in ENDS if folded.octets(end)]
         said = ", ".join([counted(folded.segments, "segment"), *sizes, "all arrived as they were sent"])
         for side in (self.left, self.right):
@@ -219,7 +219,7 @@ class _Drawing:
     # The cells.
 
     def states_after(self, side: _End, sight: Sighting | None) -> tuple[list[Text], Text]:
-        """Return the states of an end that it passed within what its place saw, and the one it is in, if it changed."""
+        """Return the states that an end passed within what its place saw, and its state after that, if it changed."""
         if side.walk is None or sight is None or sight.step is None:
             return [], Text()
         passed, now = side.walk.after(sight.step)
@@ -231,7 +231,7 @@ class _Drawing:
         return Text() if states is None else self.state_text(states[side.own])
 
     def state_text(self, at: StateAt | None) -> Text:
-        """Return a state, and remember its sign for the legend."""
+        """Return a state as text, and note its sign for the legend."""
         if at is not None and sign_of(at):
             self.signs.add(sign_of(at))
         return state_text(at)
@@ -247,7 +247,7 @@ def _sights(segment: JoinedSegment) -> list[Sighting]:
 
 
 def _sight_at(moment: Moment, end: End) -> Sighting | None:
-    """Return what the place near an end saw at a moment."""
+    """Return what the place near an end saw at a moment, if anything."""
     segment = moment.segment
     if segment.sender == end:
         return segment.near if moment.sent else None

@@ -1,11 +1,11 @@
-"""Where things stand on a line of the ladder with the wire between two places.
+"""The columns of a line of a joined ladder, and how segments are drawn on it.
 
 In: text and widths. Out: `rich` Text lines. From left to right:
 
     time  left state  ● lane with the arrow ●  right state  time
 
-A dot is what a place saw. The lane between the dots is the way; on it something dies, or is made. On a narrow terminal
-there is no second time; on a wide one the numbers of the frames stand beside both.
+A dot stands for what a place saw. The lane between the dots is the path, on which segments are lost or made. On a
+narrow terminal there is no second time; on a wide one the frame numbers stand beside both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from handshake_inspect.views.table import cell_width, cut_path
 DOT = "●"
 #: The lane is never narrower; and it grows to this before anything else is shown beside it.
 LANE_MIN, LANE_MAX = 26, 76
-#: How much of the lane something takes that dies on the way, or is made there.
+#: How much of the lane a segment takes that is lost on the path, or made there.
 PART = 2 / 3
 
 

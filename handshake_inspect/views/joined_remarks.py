@@ -1,4 +1,4 @@
-"""What is to be said of two joined captures besides the connections: a line each.
+"""Remarks on two joined captures, one line each.
 
 In: `Joined`. Out: sentences for standard error.
 """
@@ -12,7 +12,7 @@ from handshake_inspect.quantities import counted, duration
 
 
 def joined_remarks(joined: Joined) -> Iterator[str]:
-    """Yield what makes a reader look at the results with other eyes."""
+    """Yield remarks that limit what the results mean."""
     first, second = (inspection.captures[0] for inspection in joined.inspections)
     swapped, known = joined.swapped
     if swapped:

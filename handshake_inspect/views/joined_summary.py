@@ -1,4 +1,4 @@
-"""What stands below a table of joined connections: where each capture was taken, the two clocks, what was changed.
+"""The summary below a table of joined connections: where each capture was taken, the clocks, what was changed.
 
 In: `Joined`, and the numbers of the connections that were listed. Out: wrapped lines.
 """

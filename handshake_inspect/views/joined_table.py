@@ -33,7 +33,7 @@ def _sockets(connection: JoinedConnection) -> str:
 
 
 def joined_notes(connection: JoinedConnection) -> list[str]:
-    """Return in few words what was changed on the way, and what cannot be told."""
+    """Return in few words what was changed on the path, and what is not known."""
     if not connection.at_both:
         return [f"only at {SECOND if connection.streams.first is None else FIRST}"]
     said = [*dict.fromkeys(change.what for change in connection.changes)]

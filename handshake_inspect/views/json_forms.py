@@ -1,8 +1,8 @@
-"""JSON objects of one form, many at a time: the text that they share, and between it cells.
+"""JSON objects of one form, many at a time: the text that they share, with cells in between.
 
-In: for each form one object, as `contract` makes it, and the cells of all objects by their paths. Out: cells that stand
-side by side as one object. So the contract stays the only description of what an object holds, and in which order: an
-object of it is made once for each form, and not once for each connection.
+In: for each form one object, as `contract` makes it, and the cells of all objects by their paths. Out: cells that
+together are one object. So the contract stays the only description of the names in an object and their order: it makes
+one object for each form, and not one for each connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ encode = json.JSONEncoder().encode
 
 
 class Forms:
-    """The forms that were met, each by its number."""
+    """The forms so far, by number."""
 
     def __init__(self) -> None:
         #: Texts, and between them the paths of cells.
@@ -56,7 +56,7 @@ class Forms:
 
 
 def _parts(found: Json, paths: Iterable[str]) -> list[str]:
-    """Take the text of an object apart at these paths."""
+    """Split the text of an object at these paths."""
     for path in paths:
         *above, name = path.split(".")
         inner = found

@@ -1,9 +1,9 @@
 """Connections as JSON, an object a line, from columns: a block of connections at a time.
 
-In: `Connections`. Out: blocks of text in UTF-8. What connections of one shape have in common `contract` makes once for
-each shape (see `json_forms`); here is spelled what differs from one to the next, by its path. A connection with more
-RSTs or findings than a few, with an ICMP error, with a TIME-WAIT that was restarted or reused, or in several captures
-is rare: it is made as an object of its own.
+In: `Connections`. Out: blocks of text in UTF-8. The part that connections of one shape share is made once for each
+shape by `contract` (see `json_forms`); this module spells the values that differ, by their paths. Rare connections are
+made as objects of their own: those with many RSTs or findings, with ICMP errors, with a TIME-WAIT that was restarted or
+reused, and those in several captures.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _block(connections: Connections, streams: Integers, lists: Sequence[ListCell
 def with_lists(
     connections: Connections, streams: Integers, lists: Sequence[ListCells]
 ) -> tuple[dict[str, Cells], Mask]:
-    """Spell `cells_of` and these lists; and say of which connections not all is spelled so: they are rare."""
+    """Return `cells_of` with these lists, and mark the rare connections that need an object of their own."""
     rows, table = connections.rows_of(streams), connections.verdicts.table
     cells = cells_of(connections, streams)
     apart: Mask = table["last_capture"][rows] != table["first_capture"][rows]
@@ -89,7 +89,7 @@ def with_lists(
 
 
 def cells_of(connections: Connections, streams: Integers) -> dict[str, Cells]:
-    """Spell, by their paths, what differs between connections of one judgement, but for the lists of objects."""
+    """Return, by path, the values that differ between connections of one judgement, except the lists of objects."""
     rows = connections.rows_of(streams)
     table, texts, names = connections.verdicts.table, connections.verdicts.words, connections.names
     sent_again = (table["syn_retransmissions"][rows] != 0) | (table["syn_ack_retransmissions"][rows] != 0)
@@ -120,6 +120,6 @@ def _offer(octets: bytes | None) -> str:
 
 
 def numbers_or_null(values: Integers) -> Cells:
-    """Spell numbers, and null for NONE."""
+    """Return numbers as JSON, with null for NONE."""
     known = values != NONE
     return where(known, numbers(values * known), b"null")

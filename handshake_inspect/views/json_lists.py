@@ -1,7 +1,7 @@
-"""The lists of objects in the JSON of a connection, spelled from columns: RSTs, TIME-WAITs, findings.
+"""The lists of objects in the JSON of a connection, made from columns: RSTs, TIME-WAITs, findings.
 
-In: `Connections`. Out: for some of them, at once, the text of each list, and which connections have what is too rare to
-be spelled so: more items than a few, or items that are not ordinary.
+In: `Connections`. Out: for some of them, at once, the text of each list, and which connections are too rare for this:
+those with many items, or with items that are not ordinary.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_ITEMS = 3
 
 
 class ListCells(Protocol):
-    """Spells one list of connections."""
+    """Makes the text of one list of connections."""
 
     #: Where in the contract the list stands.
     path: str
@@ -51,7 +51,7 @@ class IcmpErrors:
 
 
 class Items(ABC):
-    """Spells one list of connections. Items stand in a table that is ordered by connection."""
+    """Makes the text of one list of connections, whose items are in a table ordered by connection."""
 
     def __init__(self, connections: Connections, connection: Integers) -> None:
         self._connections = connections
@@ -80,17 +80,17 @@ class Items(ABC):
         return beside([b"[", *columns, b"]"]), rare
 
     def _is_home(self, rows: Integers, capture: Integers) -> Mask:
-        """Is it the capture of the connection's first frame?"""
+        """Mark the items whose capture is that of the connection's first frame."""
         same: Mask = capture == self._connections.verdicts.table["first_capture"][rows]
         return same
 
     @abstractmethod
     def _are_ordinary(self, rows: Integers, item: Integers) -> Mask:
-        """Say which items can be spelled from columns: of connections `rows`, in the rows `item` of their table."""
+        """Mark the items, of connections `rows` and in rows `item` of their table, that columns can spell."""
 
     @abstractmethod
     def _objects(self, rows: Integers, item: Integers) -> Cells:
-        """Spell items."""
+        """Return items as JSON."""
 
 
 class ResetItems(Items):
@@ -197,7 +197,7 @@ class FoundItems(Items):
         return beside(self._forms.filled(batch, example, cells))
 
     def _messages(self, rows: Integers, item: Integers) -> Cells:
-        """Say each finding; those that say the same once."""
+        """Return the message of each finding; equal ones are made once."""
         verdicts = self._connections.verdicts
         kinds = [verdicts.judgements[one].handshake_kind for one in verdicts.table["judgement"][rows].tolist()]
         numbered: dict[tuple[Any, ...], int] = {}
@@ -217,7 +217,7 @@ class FoundItems(Items):
 
 
 def _frame_lists(frames: Integers) -> Cells:
-    """Spell lists of frames of one capture, each frame once."""
+    """Return lists of frames of one capture as JSON, each frame once."""
     is_said = frames != NO_FRAME
     is_said[:, 1:] &= frames[:, 1:] != frames[:, :-1]
     cells: list[Cells | bytes] = [b"["]

@@ -1,10 +1,10 @@
 """The ladder of one connection as text: every segment, both states after it, and why its numbers are right.
 
 In: a connection with its steps; the socket calls of both programs and the payload, where they are known. Out: lines
-of `rich` text, complete without colour, laid out from what stands on the ladder (`rungs`). The originator stands on
-the left. Read from top to bottom it tells what happened when; across, what a segment did to both ends. Below it stand
-the account: times, books, TIME-WAIT, verdict. An excerpt has some of the rows, drawn as they are in the whole, between
-the states before them and what the letters mean.
+of `rich` text, complete without colour, laid out from a ladder as data (`rungs`). The originator stands on the left.
+Read from top to bottom it shows what happened when; across, how a segment changed both ends. Below it stands the
+account: times, books, TIME-WAIT, verdict. An excerpt has some of the rows, drawn as they are in the whole, between the
+states before them and the meaning of the letters.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LadderParts:
-    """The lines of a ladder, row by row: what somebody shows who stops between them."""
+    """The lines of a ladder, row by row, for lessons that stop between them."""
 
     #: Title, addresses, numbers; and the names of the columns.
     head: list[Text]
@@ -69,7 +69,7 @@ class LadderParts:
 
     @property
     def lines(self) -> list[Text]:
-        """All of them."""
+        """All lines."""
         return [*self.head, *(line for _, lines in self.rows for line in lines), *self.foot]
 
 
@@ -84,7 +84,7 @@ def ladder_parts(
     marks: Marks | None = None,
     options: LadderOptions | None = None,
 ) -> LadderParts:
-    """Return the lines of the ladder of `connection`, header and account included, and which rows they are of.
+    """Return the lines of the ladder of `connection`, with header and account, by row.
 
     `marks`: what to say of some rows, which stand out.
     """
@@ -128,7 +128,7 @@ def excerpt(
 
 
 class _Drawing:
-    """What all lines of one ladder share: the ladder, and how wide its columns are."""
+    """Draws the lines of one ladder, with its columns."""
 
     def __init__(self, ladder: Ladder, options: LadderOptions) -> None:
         self.ladder, self.options = ladder, options
@@ -150,7 +150,7 @@ class _Drawing:
     # The header: whose connection, and what the letters stand for.
 
     def header(self, title: str, facts: Sequence[str]) -> list[Text]:
-        """Return the title, the addresses, the two initial sequence numbers, and what else is known."""
+        """Return the title, the addresses, the two initial sequence numbers, and the facts about the connection."""
         addresses = [Text(self.ladder.addresses.originator), Text(self.ladder.addresses.responder)]
         initial = [
             Text(f"{letter} = {'not captured' if number is None else number}", "cyan")
@@ -170,7 +170,7 @@ class _Drawing:
         return [self.layout.row(unit, Text(names.originator, "bold"), Text(), Text(names.responder, "bold"), proof)]
 
     def legend(self, more: Sequence[Text] = ()) -> list[Text]:
-        """Explain the signs behind states, those that were used."""
+        """Return the legend of the signs that were used."""
         signs = [Text(f"{sign} {LEGEND[sign]}", "dim") for sign in self.ladder.signs]
         if not signs and not more:
             return []
@@ -193,7 +193,7 @@ class _Drawing:
             yield from self.error_lines(row)
 
     def beside_lane(self, written: Written, lane: Text) -> tuple[Text, Text, Text]:
-        """Put the states that changed on both sides of the lane."""
+        """Return a line with the changed states on both sides of the lane."""
         return state_text(written.originator), lane, state_text(written.responder)
 
     def call_line(self, row: CallRung) -> Text:
@@ -206,7 +206,7 @@ class _Drawing:
         return place(row.time, text)
 
     def fold_lines(self, row: FoldRung) -> Iterator[Text]:
-        """Say in one line what was folded."""
+        """Yield the line that stands for folded segments."""
         start = self.layout.time + 2
         first, *others = wrap(Text(f"… {row.text} …", "dim"), self.options.width - start)
         yield self.layout.left_call(row.time, first)
@@ -241,7 +241,7 @@ class _Drawing:
         yield from self.said_below(row)
 
     def error_lines(self, row: ErrorRung) -> Iterator[Text]:
-        """Yield the line of an ICMP error, which comes from the other end or from the way, and what it quotes."""
+        """Yield the line of an ICMP error, which comes from the other end or from the path, and what it quotes."""
         layout, error = self.layout, row.error
         said, more = label(error), details(error, self.options.numbers, self.ladder.spellings)
         if said.cell_len > layout.lane - ARROW:
@@ -257,14 +257,14 @@ class _Drawing:
         yield from self.said_below(row)
 
     def said_below(self, row: Rung | ErrorRung) -> Iterator[Text]:
-        """Yield what was expected here, and what was noticed: a finding stands at the last segment that shows it."""
+        """Yield the remarks and findings of a row: a finding stands at the last segment that shows it."""
         said = [Text(printable(text), "bold red") for text in row.marks or ()]
         said += [finding_text(finding) for finding in row.findings]
         for text in said:
             yield from (self.layout.under_lane(line) for line in wrap(text, self.layout.below))
 
     def stand_out(self, row: Rung | ErrorRung, line: Text) -> Text:
-        """Put a sign between time and left state of a row of which something is to be said."""
+        """Put a sign between time and left state of a row that has remarks."""
         if row.marks is None:
             return line
         sign = Text("» ", "bold red")
@@ -282,12 +282,12 @@ class _Drawing:
         return self.frame(row).rjust(layout.frame) + row.time.rjust(layout.time - layout.frame)
 
     def place(self, step: Step) -> str:
-        """Say where a segment stands, as its row does: "at 402.474 ms", "in frame 13 at 402.474 ms"."""
+        """Return the place of a segment as its row shows it: "at 402.474 ms", "in frame 13 at 402.474 ms"."""
         frame = f"in frame {frame_text(step.frame)} " if self.layout.frame else ""
         return frame + self.ladder.place(step)
 
     def label_and_rest(self, row: Rung) -> tuple[Text, str]:
-        """Return what stands on the arrow, and the payload if that must go below it."""
+        """Return the text on the arrow, and the payload if it must go below."""
         label, text = self.cells.label(row.step), row.payload
         room = self.layout.lane - ARROW - label.cell_len - 1
         if not text or len(text) > room:

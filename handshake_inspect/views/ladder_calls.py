@@ -39,7 +39,7 @@ class SocketCall(Protocol):
 
     @property
     def shown(self) -> str:
-        """What of `text` or `result` spells octets of the conversation: "b'BITH'"; "" if nothing does."""
+        """The part of `text` or `result` that shows octets of the conversation: "b'BITH'"; "" if none does."""
 
     @property
     def shown_octets(self) -> int:
@@ -81,7 +81,7 @@ Row = TypeVar("Row")
 
 
 def fold_calls(rows: Sequence[Row]) -> list[Row | CallMark]:
-    """Put one line for many calls of one function by one end, with no other line than calls between them.
+    """Fold many calls of one function by one end into one line, if only calls stand between them.
 
     As a long transfer of segments is folded: the first stays.
     """
@@ -93,7 +93,7 @@ def fold_calls(rows: Sequence[Row]) -> list[Row | CallMark]:
 
 
 def fold_stretch(marks: Sequence[CallMark]) -> list[CallMark]:
-    """Fold lines of calls that stand together."""
+    """Fold adjacent lines of calls."""
     counts = Counter((mark.end, mark.name) for mark in marks if mark.returns)
     last = {(mark.end, mark.name): mark for mark in marks}
     returned: Counter[tuple[str, str]] = Counter()
@@ -110,7 +110,7 @@ def fold_stretch(marks: Sequence[CallMark]) -> list[CallMark]:
 
 
 def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed], *, payload: bool = True) -> list[CallMark]:
-    """Return the lines of the socket calls: one where nothing happened while it ran, at its return, else two.
+    """Return the lines of the socket calls: one, at the return, if nothing happened during the call, else two.
 
     Without `payload` octets that they sent or received are counted, not shown.
     """
@@ -130,7 +130,7 @@ def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed], *, payload: 
 
 
 def texts_of(call: SocketCall, *, payload: bool) -> tuple[str, str]:
-    """Return the text of a call and its result; without `payload` with a count where they show octets."""
+    """Return the text of a call and its result; without `payload`, octets are counted, not shown."""
     if payload or not call.shown:
         return call.text, call.result
     count = counted(call.shown_octets, "octet")

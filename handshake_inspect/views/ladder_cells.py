@@ -1,4 +1,4 @@
-"""What stands in the cells of the text ladder: the segment on its arrow, its payload, its arithmetic.
+"""The cells of the text ladder: the segment on its arrow, its payload, its arithmetic.
 
 In: a step, and how the reader wants numbers and payload. Out: `rich` text of one line each.
 """
@@ -25,7 +25,7 @@ from handshake_inspect.views.segment_words import (
 
 @dataclass(frozen=True)
 class LadderOptions(Spelling):
-    """How the text ladder is to look."""
+    """How the text ladder looks."""
 
     width: int = 100
 

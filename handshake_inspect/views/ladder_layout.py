@@ -1,11 +1,11 @@
-"""Where things stand on a line of the ladder, and how arrows, cells and wrapped text are drawn.
+"""The columns of a line of the ladder, and how arrows, cells and wrapped text are drawn.
 
 In: text and widths. Out: `rich` Text lines of the right width. Nothing here knows TCP. Widths are terminal columns,
 so East Asian wide characters count two. From left to right:
 
     time  left state  lane with the arrow  right state  proof
 
-Where the terminal is too narrow for the proof to stand beside the segment, it stands on a line of its own below it.
+If the terminal is too narrow for the proof beside the segment, it stands on a line of its own below.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Layout:
         return cls(width, time, lane - max(0, min(lacking, lane - tight)), proof)
 
     def _outdented(self, calls: Sequence[int]) -> Layout:
-        """Let the right end's calls begin together: those that lack little draw the others along."""
+        """Let the right end's calls begin in one column, moved to the left if a call lacks only a little room."""
         lacking = [self.right_start + call - self.width for call in calls]
         return replace(self, outdent=max([0, *(one for one in lacking if one <= OUTDENT)]))
 

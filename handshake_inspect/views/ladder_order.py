@@ -1,6 +1,6 @@
-"""What stands on a ladder, in which order: segments, folds, ICMP errors, socket calls; and where findings stand.
+"""The order of what a ladder shows: segments, folds, ICMP errors, socket calls; and where findings stand.
 
-In: a connection, its steps and the socket calls of both programs. Out: what each rung is made of (`rungs`).
+In: a connection, its steps and the socket calls of both programs. Out: what each row is made of (`ladder_rows`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.icmp_lines import with_errors
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks, fold_calls
 
-#: What a rung is made of.
+#: What a row is made of.
 Shown = Step | Fold | CallMark | IcmpError
 
 
@@ -27,7 +27,7 @@ def shown_rows(
     payload: bool = True,
     unfolded: Collection[Frame] = (),
 ) -> Sequence[Shown]:
-    """Put what is shown of `part`, some of the steps in a row, in its order: segments, folds, ICMP errors, calls.
+    """Return what is shown of `part`, a run of the steps, in order: segments, folds, ICMP errors, calls.
 
     What lies in the frames `unfolded` is not folded. Without `payload` no call shows any.
     """
@@ -50,7 +50,7 @@ def merge(rows: Iterable[Step | Fold | IcmpError], marks: Sequence[CallMark]) ->
 
 
 def beside(rows: list[Shown], steps: Sequence[Step], part: Sequence[Step]) -> list[Shown]:
-    """Leave out the calls and errors that are not next to a segment of `part`: others of the `steps` lie between."""
+    """Leave out the calls and errors that are not next to a segment of `part`, because other `steps` lie between."""
     if len(part) in (0, len(steps)):
         return rows
     first, after = steps.index(part[0]), steps.index(part[-1]) + 1

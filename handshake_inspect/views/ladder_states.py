@@ -1,4 +1,4 @@
-"""Which states stand beside a segment, and how each is written.
+"""The states beside a segment, and how each is written.
 
 In: a connection and its steps. Out: the states that changed, those passed within one segment, a line each, and text
 with the sign of their basis. A state without a sign is the end's own act, or proven by its peer's numbers.
@@ -55,7 +55,7 @@ def state_text(at: StateAt | None) -> Text:
 
 
 class StateWalk:
-    """Which states to print beside a segment: those that changed, and those passed on the way within it."""
+    """Finds the states to print beside each segment: those that changed, and those passed within it."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

@@ -68,7 +68,7 @@ def json_document(
 
 
 def summary_object(ledger: TimeWaitLedger) -> Json:
-    """Return what the ledger comes to."""
+    """Return the summary of the ledger."""
     profile, ports = ledger.profile, ledger.ports
     begin_ns, end_ns = ledger.span_ns or (None, None)
     return {

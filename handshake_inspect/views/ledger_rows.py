@@ -59,11 +59,11 @@ def _ended(owed: Owed, when: Callable[[int], str]) -> str:
 
 
 def without_rules(text: str) -> str:
-    """Return how one ended without the rules that allowed it; an ellipsis stands for them."""
+    """Return how a TIME-WAIT ended, with an ellipsis in place of the rules that allowed it."""
     end, before, _ = text.partition(BEFORE_RULES)
     return f"{end}{before}…" if before else text
 
 
 def cut_rules(text: str, width: int) -> str:
-    """Cut how one ended to a width in terminal columns: its rules go first, all of them."""
+    """Cut how a TIME-WAIT ended to a width in terminal columns; all rules are left out first."""
     return text if cell_width(text) <= width else cut_end(without_rules(text), width)

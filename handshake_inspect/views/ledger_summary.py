@@ -1,4 +1,4 @@
-"""What the ledger of TIME-WAIT comes to, for people: by host, over time, and how near the ports were to running out.
+"""The summary of the ledger of TIME-WAIT for people: by host, over time, and how near ports were to running out.
 
 In: a `TimeWaitLedger`. Out: wrapped lines.
 """
@@ -140,7 +140,7 @@ def _accepted(hosts: Sequence[HostOwes]) -> list[Text]:
 
 
 def _other_ports(ledger: TimeWaitLedger, hosts: Sequence[HostOwes]) -> list[Text]:
-    """Say why nothing is said of ports, where hosts that connected owe TIME-WAIT."""
+    """Return why there is nothing about ports, if hosts that connected owe TIME-WAIT."""
     if not any(one.connecting for one in hosts):
         return []
     return [Text(f"No connection that left a TIME-WAIT came from one of {ledger.ports}; --ports takes another range.")]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
 from handshake_inspect.plain import plain
-from handshake_inspect.quantities import counted, duration, listed
+from handshake_inspect.quantities import counted, duration_or_dash, listed
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.words import round_trip
 
@@ -95,7 +95,7 @@ def exchange_columns() -> list[Column]:
         Column("originator → responder", lambda e: f"{_address(e.originator)} → {_address(e.responder)}"),
         Column("datagrams → / ←", lambda e: f"{e.datagrams.originator:,} / {e.datagrams.responder:,}", right=True),
         Column("octets → / ←", lambda e: f"{e.octets.originator:,} / {e.octets.responder:,}", right=True, rank=2),
-        Column("first answer", lambda e: _or_dash(e.first_answer_ns), right=True, rank=3),
+        Column("first answer", lambda e: duration_or_dash(e.first_answer_ns), right=True, rank=3),
         Column(
             "notes",
             lambda e: ", ".join(dict.fromkeys(message for _, message in e.errors)),
@@ -276,10 +276,6 @@ def _address(endpoint: Endpoint) -> str:
 
 def _closed_first(connection: Connection) -> str:
     return connection.teardown.closed_first or "-"
-
-
-def _or_dash(nanoseconds: int | None) -> str:
-    return "-" if nanoseconds is None else duration(nanoseconds)
 
 
 def _handshake_style(connection: Connection) -> str:

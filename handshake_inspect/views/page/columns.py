@@ -24,7 +24,7 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.pairs import address
-from handshake_inspect.quantities import duration
+from handshake_inspect.quantities import duration_or_dash
 from handshake_inspect.views.address_names import NAMES_SHOWN
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.palette import CLOSING_ROLES, OPENING_ROLES, STATE_ROLES
@@ -107,15 +107,11 @@ def _cells(one: Connection, lasted_ns: int | None, begin_ns: int) -> list[Cell]:
         Cell("found", tuple(found)),
         Cell("states", tuple((STATE_ROLES.get(state or "", "unknown"), state or "-") for state in last)),
         Cell("rtt", text=round_trip(one.handshake)),
-        Cell("lasted", text=_duration(lasted_ns)),
+        Cell("lasted", text=duration_or_dash(lasted_ns)),
         Cell("segments", text=f"{one.segments.originator + one.segments.responder:,}"),
         Cell("octets", text=f"{one.octets.originator:,} / {one.octets.responder:,}"),
         Cell("start", text=f"+{micros // 1_000_000}.{micros % 1_000_000:06d}"),
     ]
-
-
-def _duration(nanoseconds: int | None) -> str:
-    return "-" if nanoseconds is None else duration(nanoseconds)
 
 
 def table_data(inspection: Inspection, streams: NDArray[np.int64], begin_ns: int) -> dict[str, Any]:
