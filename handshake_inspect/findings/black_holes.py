@@ -29,7 +29,7 @@ SMALLEST_TRIED = 256
 
 
 def repeated_in_vain(e: Evidence) -> Rows:
-    """Find what brings the lowest octets of its end that were never acknowledged. Rows without SYN and RST, rising."""
+    """Return the rows with the lowest octets of their end that were never acknowledged, without SYN and RST, rising."""
     rows = e.rows
     data = rows.rows_of(e.unacknowledged)
     data = data[rows.payload[data] > 0]
@@ -61,14 +61,14 @@ def swallowed(e: Evidence) -> Mask:
 
 
 def _smallest_of_end(e: Evidence, at: Rows) -> Rows:
-    """Return the fewest octets that one of these segments of each end brings; very many where there is none. (2m,)."""
+    """Return the smallest payload among these segments of each end; a very large number if there is none. (2m,)."""
     smallest = np.full(2 * len(e), 1 << 40)
     np.minimum.at(smallest, e.rows.end[at], e.rows.payload[at])
     return smallest
 
 
 def _is_unheard(e: Evidence, ends: Mask) -> Mask:
-    """Say of which of these ends (a mask) the acknowledgments are lost too: its peer repeats what they are of."""
+    """Mark those of these ends (a mask) whose ACKs are lost too: their peer repeats what they acknowledge."""
     rows, at = e.rows, e.data_rows
     at = at[ends[rows.peer[at]] & ~e.is_probe[at]]
     told = np.where(rows.peer[at] & 1, e.numbers.acknowledged_by[1][at], e.numbers.acknowledged_by[0][at])
@@ -78,7 +78,7 @@ def _is_unheard(e: Evidence, ends: Mask) -> Mask:
 
 @dataclass
 class _Parted:
-    """What passed in smaller segments only. Arrays of shape (k,), one entry for each end, its first such octets."""
+    """Octets that passed only in smaller segments: for each end the first ones. Arrays of shape (k,)."""
 
     #: The first repetition of the large segment, how often it was repeated, and the first smaller one in its place.
     large: Rows
@@ -120,7 +120,7 @@ def _parted(e: Evidence) -> _Parted:
 
 
 def _largest_allowed(e: Evidence, ends: Rows) -> Rows:
-    """Return the MSS that the peer of each of these ends has offered, NONE if it was not seen.
+    """Return the MSS that the peer of each of these ends has offered, NONE if it was not captured.
 
     What is captured as larger is no segment of the wire yet: the card cuts it up.
     """

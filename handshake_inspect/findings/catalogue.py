@@ -1,6 +1,6 @@
 """All rules, in the order of a connection's life, and what applies them.
 
-In: partitions as they are decided, then the run. Out: what was found, under the code of its rule.
+In: partitions as they are decided, then the run. Out: findings, with the code of their rule.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _PLACE = {one.code: place for place, one in enumerate([*_OVER_CONNECTIONS, *_OVE
 def examiner(
     captures: Sequence[CaptureSummary], leaving: Retention | None = None
 ) -> Callable[[DecidedPart], list[Coded]]:
-    """Return what applies the rules over connections to some conversations.
+    """Return a function that applies the rules over connections to some conversations.
 
     `leaving`: by what rule connections of this run leave. Of each is then told what is known when it may, so that it
     does not matter when somebody looked.
@@ -97,7 +97,7 @@ def examiner(
 
 
 def survey(connections: Connections, captures: Sequence[CaptureSummary], leaving: Retention | None = None) -> Survey:
-    """Return what applies the rules over the run, and those about it. `leaving`: as `examiner` has it."""
+    """Return a function that applies the rules over the run, and those about it. `leaving`: as for `examiner`."""
     run = Run(connections, captures, leaving)
 
     def of_connections() -> list[Coded]:
@@ -115,5 +115,5 @@ def survey(connections: Connections, captures: Sequence[CaptureSummary], leaving
 
 
 def in_order(found: Iterable[Coded]) -> list[Coded]:
-    """Put findings in the order in which they are told, however the run was cut into partitions."""
+    """Sort findings in the order of output, independent of how the run was cut into partitions."""
     return sorted(found, key=lambda one: (_PLACE[one[0]], one[1].text))

@@ -14,7 +14,7 @@ from handshake_inspect.findings.evidence import Evidence
 
 @dataclass
 class ClosedWindows:
-    """Each time that an end said it takes nothing more, though its peer had not closed."""
+    """Each time that an end closed its window although its peer had not closed the connection."""
 
     #: The end, the row that closes its window, and the row that opens it again, -1 if none does. Shape (k,).
     end: Rows
@@ -27,7 +27,7 @@ class ClosedWindows:
 
 
 def closed_windows(e: Evidence, zero: Mask) -> ClosedWindows:
-    """Find them, by the segments with window 0: neither these nor the rows right after them are ever folded."""
+    """Find the closed windows by the segments with window 0: these and the rows right after them are never folded."""
     rows = e.rows
     concerned = np.zeros(2 * len(e), np.bool_)
     concerned[rows.end[zero]] = True

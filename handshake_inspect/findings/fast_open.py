@@ -54,7 +54,7 @@ def _cookie_octets(options: Options) -> int:
 
 
 def _syns(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
-    """Connections whose SYN has the option: their rows, that SYN, the octets of its cookie, and the SYN-ACK or -1."""
+    """Return connections whose SYN has the option: the connection, SYN, length of the cookie, SYN-ACK or -1."""
     at, syn = np.flatnonzero(e.judged(lambda one: one.fast_open is not None)), e.numbers.bare_syn_row[ORIGINATOR::2]
     at = at[syn[at] >= 0]
     if not len(at):
@@ -158,5 +158,5 @@ def fast_open_declined(e: Evidence) -> Iterator[FindingRows]:
 
 
 def _data_from_first(e: Evidence) -> Rows:
-    """Rows of originators that bring the data after the SYN: the first octet of data is in them."""
+    """Return the rows of originators with the first octet of data after the SYN."""
     return np.flatnonzero(e.plain(ORIGINATOR) & (e.rows.payload > 0) & (e.rows.seq == 1))

@@ -1,7 +1,7 @@
 """Which segments acknowledge a FIN: what the rules about closing begin with.
 
-In: `Evidence`. Out: `FinAnswers`. A number behind a FIN is acknowledged by what comes after it; unless its sender had
-passed that number before, and the acknowledgment means an octet.
+In: `Evidence`. Out: `FinAnswers`. An acknowledgment behind a FIN acknowledges the FIN, unless its sender had sent
+octets with that number before, which the acknowledgment may mean instead.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FinAnswers:
         return self._e.first_of_end(self.rows)
 
     def _passed_before(self) -> Rows:
-        """Return the ends that had sent up to the number of their FIN, or beyond it, before it came."""
+        """Return the ends that had sent up to or beyond the number of their FIN before the FIN itself."""
         row, fin_end = self._e.numbers.fin_row, self._e.numbers.fin_end
         # By the row before the FIN, of whichever connection that is: few are left of which it must be asked whose.
         maybe = [

@@ -86,7 +86,7 @@ def connection_unknown(e: Evidence) -> Iterator[FindingRows]:
 
 
 def _answered(e: Evidence, heard: Rows, said: Rows) -> Rows:
-    """Return the place in `ANSWERED` of what was heard, by an end that had itself `said` something before, or not."""
+    """Return the place in `ANSWERED` of the segments that were heard; `said`: whether the end had sent one before."""
     rows = e.rows
     probe, fin, data = e.is_probe[heard], (rows.flags[heard] & FIN) != 0, rows.payload[heard] > 0
     own_syn = (said >= 0) & rows.ignored_syn[said]

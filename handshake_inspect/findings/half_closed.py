@@ -112,7 +112,7 @@ def half_closed_at_end(e: Evidence) -> Iterator[FindingRows]:
 
 
 def _held(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
-    """Find who held CLOSE-WAIT for long. Returns ends, their last segment of note, what ended it, and for how long.
+    """Find the ends that stayed in CLOSE-WAIT for long: the end, its last segment of note, what ended it, how long.
 
     What ended it is -1 where nothing did before the capture ended.
     """
@@ -148,7 +148,7 @@ def _reset_behind(e: Evidence, at: Rows) -> Rows:
 
 
 def _passed(e: Evidence, earlier: Rows, later: Rows) -> Rows:
-    """Return the time between two segments, -1 where the later one is none, or the clock was set."""
+    """Return the time between two segments, -1 if there is no later one, or the clock was set."""
     return np.where(later >= 0, e.between_ns(earlier, np.maximum(later, 0)), -1)
 
 

@@ -273,7 +273,7 @@ def desynchronized(e: Evidence) -> Iterator[FindingRows]:
 
 
 def _belied(e: Evidence) -> Mask:
-    """Has the RST a number that can work, and does its sender go on?"""
+    """Mark the RSTs with a number that can take effect whose sender goes on."""
     belied: Mask = (e.shared(ResetCauses).goes_on >= 0) & CAN_WORK[e.resets["reason"]]
     return belied
 
@@ -283,7 +283,7 @@ def _first_of_each_end(causes: ResetCauses, which: Rows) -> Rows:
 
 
 def _reset_before(causes: ResetCauses) -> Mask:
-    """Had its end sent an RST that counts before it?"""
+    """Mark the RSTs whose end had sent an RST that counts before."""
     first = np.full(2 * len(causes.evidence), len(causes.evidence.rows), np.int64)
     first[causes.sender[causes.counts]] = causes.at[causes.counts]
     return first[causes.sender] < causes.at

@@ -163,7 +163,7 @@ def fin_out_of_window(e: Evidence) -> Iterator[FindingRows]:
 
 
 def _offered(e: Evidence, at: Rows) -> Rows:
-    """Return how many octets the receivers of these segments had offered last; all that is possible if never."""
+    """Return the window that the receivers of these segments had offered last; the largest possible if never."""
     rows = e.rows
     offers = previous_of_end(rows, ~e.is_rst, rows.peer[at], at)
     lists = np.stack([e.table["options_o"], e.table["options_r"]], axis=1).astype(np.int64)[rows.conn[at]]

@@ -86,7 +86,7 @@ def syn_flood(run: Run) -> Iterator[About]:
 
 
 def _answered_once(run: Run, half_open: Rows) -> int:
-    """Count the half-open attempts of which the SYN-ACK would have come again by now, and did not."""
+    """Count the half-open attempts whose SYN-ACK should have been retransmitted by now, and was not."""
     table = run.table
     answered_ns = table["first_ns"][half_open] + np.maximum(table["syn_to_syn_ack_ns"][half_open].astype(np.int64), 0)
     repeated = (table["syn_retransmissions"][half_open] > 0) | (table["syn_ack_retransmissions"][half_open] > 0)
@@ -94,7 +94,7 @@ def _answered_once(run: Run, half_open: Rows) -> int:
 
 
 def _held_until_ns(run: Run, which: Mask, answered: Mask) -> Rows:
-    """Return until when each of these attempts counts, as its phases do; nothing of the others. Shape (m,)."""
+    """Return until when each of these attempts counts, by its phases; 0 for the others. Shape (m,)."""
     table, at = run.table, np.flatnonzero(answered)
     since_ns = table["last_ns"].copy()
     since_ns[at] = table["first_ns"][at] + np.maximum(table["syn_to_syn_ack_ns"][at].astype(np.int64), 0)
@@ -105,7 +105,7 @@ def _held_until_ns(run: Run, which: Mask, answered: Mask) -> Rows:
 
 
 def _most_at_once(first_ns: Rows, until_ns: Rows) -> tuple[int, int]:
-    """Return how many of these attempts, in order of time, were unfinished at the most, and the place of the last."""
+    """Return how many of these attempts, in order of time, were unfinished at once at most, and the last of them."""
     over = np.sort(until_ns[until_ns <= first_ns[-1]])
     if not len(over):
         return len(first_ns), len(first_ns) - 1

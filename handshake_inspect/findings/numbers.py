@@ -16,7 +16,7 @@ from handshake_inspect.findings.rule import NOTE, WARN, rule
 
 
 def _wrong_syn_acks(e: Evidence) -> Rows:
-    """Rows of the SYN-ACKs of ends of which one has a number that is not right, its own or the acknowledged one."""
+    """Return the rows of all SYN-ACKs of ends that sent one with a wrong number, its own or the acknowledged one."""
     if not (e.numbers.wrong_syn_ack_row >= 0).any():
         return e.syn_ack_rows[:0]
     return e.syn_ack_rows[e.numbers.wrong_syn_ack_row[e.rows.end[e.syn_ack_rows]] >= 0]
@@ -227,7 +227,7 @@ def ack_of_unsent(e: Evidence) -> Iterator[FindingRows]:
 
 
 def _sent_until_taken_back(e: Evidence, at: Rows) -> Rows:
-    """Return the number that the receiver of each row had reached when its sender's next segment was captured."""
+    """Return the highest number that the receiver of each row had sent when the row's sender sent its next segment."""
     rows = e.rows
     following = next_of_end(rows, (rows.flags & (SYN | RST | ACK)) == ACK, rows.end[at], at)
     until = np.where(following >= 0, following, rows.start[rows.conn[at] + 1] - 1)

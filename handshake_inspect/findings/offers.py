@@ -1,6 +1,6 @@
 """SYNs of one connection that do not offer the same: sent again with less, or robbed of options on the way.
 
-Read RFC 7323 §2.2 and §3.2 first: what either SYN lacks the connection does without.
+Read RFC 7323 §2.2 and §3.2 first: an option that one of the SYNs lacks is not used.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _offers(options: Options) -> dict[str, bool]:
 
 
 def lacking(options: Options, other: Options) -> tuple[str, ...]:
-    """Return what a list offers and the other one does not."""
+    """Return the options that a list offers and the other one does not."""
     others = _offers(other)
     return tuple(name for name, offered in _offers(options).items() if offered and not others[name])
 
@@ -94,14 +94,14 @@ def _syn_offers(e: Evidence, rows: Rows) -> Rows:
 
 
 def _differences(e: Evidence, offer: int, other: int) -> tuple[str, ...]:
-    """Return what of two offers (`_syn_offers`) only one has."""
+    """Return the differences of two offers (`_syn_offers`)."""
     lists = option_list(e, offer >> 1), option_list(e, other >> 1)
     ecn = ("ECN",) if (offer ^ other) & 1 else ()
     return lacking(*lists) + lacking(*reversed(lists)) + ecn
 
 
 def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tuple[str, ...], Rows, Rows]]:
-    """Yield what some SYNs of a connection offer and others do not, the first SYN of each, and the first other one."""
+    """Yield the options that some SYNs of a connection offer and others do not, with the first SYN of each kind."""
     rows, at = e.rows, e.shared(syns_again)
     if not len(at):
         return
@@ -121,7 +121,7 @@ def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tupl
 
 
 def sent_otherwise(e: Evidence) -> Mask:
-    """Say of each connection whether its SYN was captured again with other options."""
+    """Mark the connections whose SYN was captured again with other options."""
     found = np.zeros(len(e), np.bool_)
     for in_one_capture in (True, False):
         for _, first, _ in _differing_syns(e, in_one_capture=in_one_capture):

@@ -1,6 +1,6 @@
 """How openings failed, or took another form than SYN, SYN-ACK, ACK (RFC 9293 §3.5).
 
-`unanswered` and `half-open` are in `unanswered`: what to make of them, other connections tell.
+The rules `unanswered` and `half-open` are in the module `unanswered`, because they look at other connections too.
 """
 
 from __future__ import annotations

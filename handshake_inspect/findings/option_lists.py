@@ -1,7 +1,7 @@
 """What the option lists of SYNs tell: a question about lists is asked once of each distinct one, then told of all.
 
-Of a partition most SYNs offer the same; in a flood with another list on each SYN, what is offered still has some dozens
-of kinds (`connections.offered`).
+Most SYNs of a partition offer the same; even in a flood with another list on each SYN, there are only some dozens of
+different offers (`connections.offered`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _Pair = tuple[Options | None, Options | None]
 
 
 def option_list(e: Evidence, number: int) -> Options:
-    """Return what an option list says, by its number; cookies and keys are not told."""
+    """Return an option list by its number, parsed; without cookies and keys."""
     offered = e.decided.offered
     return offered.distinct[int(offered.which[number])]
 
 
 def of_lists(e: Evidence, value: Callable[[Options], int], numbers: NDArray[Any]) -> Rows:
-    """Return a value of each of these option lists, by their numbers."""
+    """Return a value for each of these option lists, by their numbers."""
     offered = e.decided.offered
     distinct, which = numbered(offered.which.take(numbers.reshape(-1)))
     values = np.array([value(offered.distinct[one]) for one in distinct.tolist()], np.int64)
@@ -40,7 +40,7 @@ def of_lists(e: Evidence, value: Callable[[Options], int], numbers: NDArray[Any]
 
 
 def by_offers(e: Evidence, answer: Callable[[Options | None, Options | None], Answer | None]) -> Iterator[_By[Answer]]:
-    """Ask what the lists of both SYNs tell; yield each distinct answer but None, and the connections of it."""
+    """Call a function for the lists of both SYNs; yield each distinct answer except None, with its connections."""
     pairs, which = e.shared(_pairs)
     numbers: dict[Answer, int] = {}
     answers = [answer(*pair) for pair in pairs]
@@ -55,7 +55,7 @@ def by_offers(e: Evidence, answer: Callable[[Options | None, Options | None], An
 
 
 def _pairs(e: Evidence) -> tuple[list[_Pair], Rows]:
-    """Return the distinct pairs of lists, and which of them each connection opened with. Shape (m,)."""
+    """Return the distinct pairs of lists, and the pair of each connection. Shape (m,)."""
     offered = e.decided.offered
     told = np.append(np.where(offered.is_cut, NONE, offered.which), NONE).astype(np.int64)  # NONE of NONE too
     key = (told.take(e.table["options_o"]) + 1) << 32 | (told.take(e.table["options_r"]) + 1)

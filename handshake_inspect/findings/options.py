@@ -196,6 +196,6 @@ def _too_large_shifts(syn: Options | None, answer: Options | None) -> tuple[tupl
 
 
 def _malformed(syn: Options | None, answer: Options | None) -> tuple[tuple[int, int, int], ...] | None:
-    """Return side, kind and length of what is malformed."""
+    """Return side, kind and length of the malformed option."""
     sides = ((side, one.malformed) for side, one in enumerate((syn, answer)) if one is not None)
     return tuple((side, *found) for side, found in sides if found is not None) or None

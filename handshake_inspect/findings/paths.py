@@ -242,7 +242,7 @@ def address_translated(run: Run) -> Iterator[FindingRows]:
 
 
 def _in_two_captures(run: Run, among: Mask, alike: Sequence[str], within_ns: int) -> tuple[Rows, Rows]:
-    """Return pairs of connections of two captures that are alike in these columns and begin within this time."""
+    """Return pairs of connections of two captures that are equal in these columns and begin within this time."""
     nothing = np.zeros(0, np.int64)
     if len(run.captures) < 2:
         return nothing, nothing
@@ -273,7 +273,7 @@ def _of_several_ttls(e: Evidence) -> Rows:
 
 
 def _ttl_differs(e: Evidence, first: Rows, later: Rows) -> Mask:
-    """Have both segments been captured, in one capture, with different TTLs?"""
+    """Mark the pairs of segments of one capture with different TTLs."""
     rows, differs = e.rows, np.zeros(len(first), np.bool_)
     at = np.flatnonzero((first >= 0) & (later >= 0))
     at = at[rows.ttl.take(first.take(at)) != rows.ttl.take(later.take(at))]
@@ -282,7 +282,7 @@ def _ttl_differs(e: Evidence, first: Rows, later: Rows) -> Mask:
 
 
 def _other_machine(e: Evidence, first: Rows, later: Rows) -> Mask:
-    """Did the TTLs of these segments begin at different ones?"""
+    """Mark the pairs of segments whose initial TTLs differ."""
     ttl = e.rows.ttl
     different: Mask = np.searchsorted(FIRST_TTLS, ttl[first]) != np.searchsorted(FIRST_TTLS, ttl[later])
     return different

@@ -1,10 +1,10 @@
 """What made an end send an RST: what it had heard, what it had said, and whether the RST answers a segment.
 
-In: `Evidence`. Out: `ResetCauses`, one entry per RST. Read RFC 9293 §3.5.2 and §3.10.5 first, in which there are two
-kinds of RST. One *answers* a segment for which there is no connection, at once: its number is SEG.ACK of that segment,
-and it has no ACK bit; so a kernel speaks that has nothing left to know more from. The other *aborts*: its number is
-SND.NXT, and common stacks acknowledge in it, though §3.10.5 does not; so speaks a socket that was there until then. The
-most likely cause is the first that fits.
+In: `Evidence`. Out: `ResetCauses`, one entry per RST. Read RFC 9293 §3.5.2 and §3.10.5 first: there are two kinds of
+RST. One *answers* a segment for which there is no connection, at once: its number is SEG.ACK of that segment, and it
+has no ACK bit, because the kernel has no socket that knows more. The other *aborts*: its number is SND.NXT, and common
+stacks set ACK in it, though §3.10.5 does not; it comes from a socket that existed until then. The most likely cause is
+the first one that fits.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ResetCauses:
 
     @property
     def at(self) -> Rows:
-        """Row of each."""
+        """The row of each."""
         return self.evidence.events.resets.row
 
     @cached_property
@@ -79,7 +79,7 @@ class ResetCauses:
 
     @cached_property
     def _spoke(self) -> list[Rows]:
-        """Of the last segment that each side had sent, RSTs apart, the row: ahead of each RST. Two arrays."""
+        """The row of the last segment that each side had sent before each RST, RSTs apart. Two arrays."""
         rows, around = self.evidence.rows, self._around
         ahead = np.searchsorted(around, self.at) - 1
         speech, side = ~self.evidence.is_rst.take(around), rows.side.take(around)
@@ -103,7 +103,7 @@ class ResetCauses:
 
     @cached_property
     def counts(self) -> Mask:
-        """Is it the first of its end that is believed to have arrived, and that ends something?"""
+        """Is it the first of its end that is taken to have arrived, and to have ended the connection?"""
         resets = self.evidence.resets
         believed = (resets["valid"] != 0) & (resets["reason"] != BELIED) & self.evidence.events.resets.ends_sender
         believed &= self.goes_on < 0
@@ -114,7 +114,7 @@ class ResetCauses:
 
     @cached_property
     def goes_on(self) -> Rows:
-        """Row of its sender's first new number after it, -1 if there is none: beyond the RST and all that it had sent.
+        """The row of its sender's first new number after it, beyond all that it had sent; -1 if there is none.
 
         Then its sender knows nothing of it. An end that has only sent its SYN refuses a wrong SYN-ACK and goes on; and
         numbers that do not continue its own may be those of another connection, whose SYN was not captured.
@@ -132,7 +132,7 @@ class ResetCauses:
 
     @cached_property
     def _later(self) -> Rows:
-        """Rows of what the ends that sent RSTs sent behind the first of these, without RSTs."""
+        """The rows that ends sent behind their first RST, without RSTs."""
         rows, around = self.evidence.rows, self._around
         first = np.full(2 * len(self.evidence), len(rows), np.int64)
         first[self.sender[::-1]] = self.at[::-1]
@@ -141,13 +141,13 @@ class ResetCauses:
 
     @cached_property
     def is_bare(self) -> Mask:
-        """No ACK bit."""
+        """Has it no ACK bit?"""
         bare: Mask = (self.evidence.rows.flags[self.at] & ACK) == 0
         return bare
 
     @cached_property
     def answers(self) -> Mask:
-        """Has it the number for which the receiver's last segment asked?"""
+        """Is its number the acknowledgment number of the receiver's last segment?"""
         rows, heard = self.evidence.rows, self.heard
         asked = (heard >= 0) & ((rows.flags[heard] & ACK) != 0) & (rows.ack[heard] == rows.seq[self.at])
         answers: Mask = asked & self.is_bare
@@ -190,7 +190,7 @@ class ResetCauses:
 
     @cached_property
     def unacknowledged(self) -> Rows:
-        """Octets of the receiver that its end had not acknowledged before; 0 if it had acknowledged nothing."""
+        """Octets of the receiver that its end had not acknowledged; 0 if it had acknowledged nothing."""
         sent = self._of(self.receiver, self.evidence.sent)
         fin = self._earlier(self.evidence.numbers.fin_row[self.receiver])
         fin &= self.acknowledged < self.evidence.numbers.fin_end[self.receiver]
@@ -218,7 +218,7 @@ class ResetCauses:
 
     @cached_property
     def _data(self) -> Rows:
-        """Rows of what brings octets, of the connections that have an RST."""
+        """The rows with payload of the connections that have an RST."""
         return self._around[self.evidence.is_data.take(self._around)]
 
     @cached_property
@@ -231,7 +231,7 @@ class ResetCauses:
 
     @cached_property
     def unanswered(self) -> Mask:
-        """Were data the receiver's last word, and nothing but acknowledgments came back?"""
+        """Was the receiver's last segment data, and came nothing but acknowledgments back?"""
         rows, heard, said = self.evidence.rows, self.heard, self.said
         last = (heard >= 0) & (rows.payload[heard] > 0) & (rows.ack[heard] >= self.sent)
         unanswered: Mask = last & (said >= 0) & ((said < heard) | (rows.payload[said] == 0))
@@ -239,14 +239,14 @@ class ResetCauses:
 
     @cached_property
     def window_closed(self) -> Mask:
-        """Was its end's last word that its window is closed, with data there that it had acknowledged?"""
+        """Was the window in its end's last segment 0, with data that it had acknowledged?"""
         rows, said = self.evidence.rows, self.said
         closed: Mask = (said >= 0) & (rows.window[said] == 0) & ((rows.flags[said] & (SYN | ACK)) == ACK)
         return closed & self.was_sent_to
 
     @cached_property
     def window_jumps(self) -> Mask:
-        """Is the window of the RST at least twice that of its end's last word, with no more acknowledged?
+        """Is the window of the RST at least twice that of its end's last segment, with no more acknowledged?
 
         Linux tells that at once when a program reads (tcp_cleanup_rbuf(), measured; RFC 9293 §3.8.6.2.2), and close()
         empties the buffer before it sends the RST.
@@ -259,7 +259,7 @@ class ResetCauses:
 
     @cached_property
     def attempts(self) -> Rows:
-        """How often its end had repeated data, or asked by a keep-alive, since the receiver's last word."""
+        """How often its end had repeated data or sent a keep-alive since the receiver's last segment."""
         e, rows, data = self.evidence, self.evidence.rows, self._data
         again = data[(rows.seq[data] < e.sent_before(data)) & ((rows.flags[data] & SYN) == 0)]
         placed = set_of(again, e.probes)
@@ -269,7 +269,7 @@ class ResetCauses:
 
     @cached_property
     def silence_ns(self) -> Rows:
-        """For how long neither end had spoken, -1 if that cannot be told."""
+        """For how long neither end had sent a segment, -1 if that cannot be told."""
         last = np.maximum(self.heard, self.said)
         return np.where(last >= 0, self.evidence.between_ns(np.maximum(last, 0), self.at), -1)
 
@@ -313,7 +313,7 @@ class ResetCauses:
 
     @cached_property
     def _peer_had_reset(self) -> Mask:
-        """Had an RST come from the receiver before, that can have worked?"""
+        """Had the receiver sent an RST before that can have taken effect?"""
         worked = self.evidence.resets["valid"] != 0
         first = np.full(2 * len(self.evidence), -1, np.int64)
         first[self.sender[worked][::-1]] = self.at[worked][::-1]
@@ -321,9 +321,9 @@ class ResetCauses:
 
     @cached_property
     def of_end(self) -> Rows:
-        """How many RSTs its end sent in all."""
+        """The number of RSTs that its end sent in all."""
         return np.bincount(self.sender, minlength=2 * len(self.evidence))[self.sender]
 
     def of(self, cause: Cause) -> Rows:
-        """Which RSTs have this cause? Their places."""
+        """Return the places of the RSTs with this cause."""
         return np.flatnonzero(self.cause == cause)

@@ -1,7 +1,7 @@
 """By what an RST differs from the segments of its pretended sender: TTL, IP identification, window.
 
-None of it is proof: kernels send some RSTs without a socket, with IP ID 0 and window 0, and another first TTL is some
-stacks' habit. Together, and with a sender that goes on, they are evidence (RFC 5961 §3, RFC 6864).
+None of these marks is proof: kernels send some RSTs without a socket, with IP ID 0 and window 0, and some stacks use
+another initial TTL for them. Together, and with a sender that goes on, they are evidence (RFC 5961 §3, RFC 6864).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OTHER_ID = 1000
 def with_marks(
     e: Evidence, text: str, which: Rows, shown: tuple[Rows, Rows], **values: NDArray[Any]
 ) -> Iterator[FindingRows]:
-    """Make findings of these RSTs, and name by what each differs from its pretended sender."""
+    """Make findings of these RSTs, with the marks in which each differs from its supposed sender."""
     if not len(which):
         return
     causes, rows = e.shared(ResetCauses), e.rows
@@ -58,7 +58,7 @@ def with_marks(
 
 
 def has_other_hops(e: Evidence, which: Rows) -> Mask:
-    """Does the TTL differ from those of its sender's last segment, SYN, first ACK, first data and FIN before it?"""
+    """Mark the RSTs whose TTL differs from the sender's last segment, SYN, first ACK, first data and FIN before."""
     causes, rows, numbers = e.shared(ResetCauses), e.rows, e.numbers
     at, said, sender = causes.at[which], causes.said[which], causes.sender[which]
     ttl = rows.ttl[at].astype(np.int64)
@@ -74,7 +74,7 @@ def has_other_hops(e: Evidence, which: Rows) -> Mask:
 
 
 def _other_count(e: Evidence, which: Rows) -> Mask:
-    """Is the IP ID out of the sequence of a sender that counts its packets? An ID of 0 tells nothing (RFC 6864)."""
+    """Mark the RSTs whose IP ID is out of the sequence of a sender that counts packets; 0 means nothing (RFC 6864)."""
     causes, rows = e.shared(ResetCauses), e.rows
     at, said = causes.at[which], causes.said[which]
     speaks = ~e.is_rst & ~e.is_syn & ~e.is_syn_ack
@@ -91,7 +91,7 @@ def _other_count(e: Evidence, which: Rows) -> Mask:
 
 
 def _other_window(e: Evidence, which: Rows) -> Mask:
-    """Does it offer another window than its sender before? One without ACK offers none."""
+    """Mark the RSTs that offer another window than their sender before; RSTs without ACK offer none."""
     causes, rows = e.shared(ResetCauses), e.rows
     at, said = causes.at[which], causes.said[which]
     scaled = (said >= 0) & ((rows.flags[said] & SYN) == 0)

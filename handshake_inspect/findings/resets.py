@@ -21,7 +21,7 @@ from handshake_inspect.sets import first_of_runs
 def _found_each(
     e: Evidence, told: Iterable[tuple[Mask, str]], which: Rows, **values: NDArray[Any]
 ) -> Iterator[FindingRows]:
-    """Make findings of these RSTs and what their ends had heard last, of those that a mask marks with its text."""
+    """Make findings of those of these RSTs, and the last segments their ends had received, that a mask marks."""
     causes = e.shared(ResetCauses)
     who, peer = causes.sender[which] & 1, causes.receiver[which] & 1
     heard, at = causes.heard[which], causes.at[which]
@@ -34,7 +34,7 @@ def _found(e: Evidence, text: str, which: Rows, **values: NDArray[Any]) -> Itera
 
 
 def _after(e: Evidence, which: Rows) -> Rows:
-    """Return how long after the last segment that their ends had heard these RSTs came."""
+    """Return the time from the last segment that the end had received to each of these RSTs."""
     causes = e.shared(ResetCauses)
     return e.between_ns(causes.heard[which], causes.at[which])
 
@@ -136,7 +136,7 @@ def reset_unread(e: Evidence) -> Iterator[FindingRows]:
 
 
 def _behind_closed_window(e: Evidence, which: Rows) -> FindingRows:
-    """Tell of RSTs of ends that had closed their window: the buffer was full."""
+    """Make findings of RSTs of ends that had closed their window: their buffer was full."""
     causes = e.shared(ResetCauses)
     said, at = causes.said[which], causes.at[which]
     return e.found(
@@ -208,7 +208,7 @@ def reset_linger(e: Evidence) -> Iterator[FindingRows]:
 
 
 def _half_closed(e: Evidence, which: Rows) -> FindingRows:
-    """Tell of RSTs of ends that had closed their direction before."""
+    """Make findings of RSTs of ends that had sent a FIN before."""
     causes = e.shared(ResetCauses)
     fin = e.numbers.fin_row[causes.sender[which]]
     return e.found(

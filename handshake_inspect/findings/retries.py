@@ -28,27 +28,27 @@ LINEAR = 5
 
 
 def syns_again(e: Evidence) -> Rows:
-    """Return the rows of the SYNs of originators that sent theirs again, the first ones too."""
+    """Return the rows of the SYNs, the first ones included, of originators that retransmitted theirs."""
     rows, at = e.rows, _sent_again(e, "syn_retransmissions", e.is_syn)
     own: Mask = (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]
     return at[own]
 
 
 def syn_acks_again(e: Evidence) -> Rows:
-    """Return the rows of the SYN-ACKs of responders that sent theirs again, the first ones too."""
+    """Return the rows of the SYN-ACKs, the first ones included, of responders that retransmitted theirs."""
     rows, at = e.rows, _sent_again(e, "syn_ack_retransmissions", e.is_syn_ack)
     own: Mask = (rows.side[at] == RESPONDER) & (rows.seq[at] == 0)
     return at[own]
 
 
 def _sent_again(e: Evidence, counted: str, mask: Mask) -> Rows:
-    """Return the rows for which `mask` holds, of the connections of which some segments came again."""
+    """Return the rows that `mask` marks in connections with some retransmission."""
     at = e.rows.rows_of(np.flatnonzero(e.table[counted] > 0))
     return at[mask.take(at)]
 
 
 def _syn_acks(e: Evidence) -> Rows:
-    """Those of them that acknowledge a SYN."""
+    """Return those of `syn_acks_again` that acknowledge a SYN."""
     at = e.shared(syn_acks_again)
     acknowledging: Mask = e.rows.ack[at] >= 1
     return at[acknowledging]
@@ -78,7 +78,7 @@ def _syn_tries(e: Evidence) -> _Tries:
 
 
 def _by_timer(e: Evidence, at: Rows) -> Rows:
-    """Of these rows the first of each end, and those that a timer sent."""
+    """Return the first of these rows of each end, and those that a timer sent."""
     if len(at) < 2:
         return at
     kept = np.ones(len(at), np.bool_)

@@ -2,8 +2,8 @@
 
 A rule over connections gets the `Evidence` of one partition, and yields `FindingRows`, whose columns hold one entry
 for each thing found: it looks at columns, never at one connection after the other. A rule over the run gets the `Run`,
-and yields `FindingRows` too: of connections, what their neighbours tell. A rule about the run yields `About`s: of a
-listener, a host, a capture. What `explain CODE` prints is the docstring:
+and yields `FindingRows` too: findings about connections that depend on other connections. A rule about the run yields
+`About`s: of a listener, a host, a capture. `explain CODE` prints the docstring:
 
     The first line says it in one sentence.
 
@@ -48,12 +48,12 @@ class Rule:
 
     @property
     def page(self) -> str:
-        """Its documentation."""
+        """The documentation: the docstring of its function."""
         return getdoc(self.function) or ""
 
     @property
     def sentence(self) -> str:
-        """What it means, in a sentence."""
+        """The first sentence of the documentation."""
         return " ".join(self.page.partition("\n\n")[0].split())
 
 
@@ -66,20 +66,20 @@ class ConnectionRule(Rule):
     needs: int = 0
 
     def concerns(self, evidence: Evidence) -> bool:
-        """Can it find anything here? Does each of the control bits that it needs stand in some segment?"""
+        """Can the rule find anything: does each of the control bits that it needs occur in some segment?"""
         return self.needs & ~evidence.control_bits == 0
 
 
 @plain
 class RunRule(Rule):
-    """A rule over the whole run, which finds something of connections."""
+    """A rule over the whole run, which finds something about connections."""
 
     function: Callable[[Run], Iterator[FindingRows]]
 
 
 @plain
 class AboutRule(Rule):
-    """A rule over the whole run, which finds something of what no connection alone shows."""
+    """A rule over the whole run, which finds something about listeners, hosts or captures."""
 
     function: Callable[[Run], Iterator[About]]
 
@@ -93,7 +93,7 @@ def rule(
     by_times: bool = False,
     needs: int = 0,
 ) -> Callable[[Callable[[Evidence], Iterator[FindingRows]]], ConnectionRule]:
-    """Make a function a rule over connections; what it `explains` of a connection is not told beside it.
+    """Make a function a rule over connections; findings that it `explains` are left out beside it.
 
     `by_times`: it is chat that another run of the same programs may not show. `needs`: it is asked only where these
     control bits occur, each in some segment; without them it would find nothing.

@@ -1,6 +1,6 @@
-"""What the rules over a run look at: all connections in columns, and what is known of the captures.
+"""What the rules over a run look at: all connections in columns, and the captures.
 
-Here stands what no single connection shows: what happened at one listener, from one host, in one capture.
+It has what no single connection shows: what happened at one listener, from one host, in one capture.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GOES_ON_NS = SECOND_NS
 
 @plain
 class About:
-    """Something about a listener, a host or a capture."""
+    """A finding about a listener, a host or a capture."""
 
     #: What it is about: "10.0.0.2:80", "192.0.2.7", the name of a capture.
     about: str
@@ -45,7 +45,7 @@ class About:
 
 
 def covered_until_ns(captures: Sequence[CaptureSummary]) -> list[int]:
-    """Return until when each capture shows what happens: its end, or that of those that go on where it ends.
+    """Return the time until which each capture shows what happens: its end, or that of captures that continue it.
 
     A capture that was rotated into several files goes on in the next one. One of another day does not, nor does one
     that begins while it lasts, or one of another kind of link; and of one whose clock was set nobody knows.
@@ -65,7 +65,7 @@ def covered_until_ns(captures: Sequence[CaptureSummary]) -> list[int]:
 
 @dataclass
 class Groups:
-    """Connections that have something in common, numbered by first appearance."""
+    """Groups of connections that have something in common, numbered by first appearance."""
 
     #: The group of each connection. Shape (m,).
     number: Rows
@@ -74,11 +74,11 @@ class Groups:
 
     @cached_property
     def sizes(self) -> Rows:
-        """How many connections each group has."""
+        """The number of connections in each group."""
         return np.bincount(self.number, minlength=len(self.example))
 
     def count(self, which: Mask) -> Rows:
-        """Count the connections of each group for which `which` holds; where that is all or none, without a look."""
+        """Count the connections that `which` marks in each group; all or none are found out at once."""
         if which.all():
             return self.sizes
         return np.bincount(self.number[which], minlength=len(self.example)) if which.any() else 0 * self.sizes
@@ -86,7 +86,7 @@ class Groups:
 
 @dataclass
 class Run:
-    """Everything that was decided about a run."""
+    """All verdicts about a run."""
 
     connections: Connections
     captures: Sequence[CaptureSummary]
@@ -99,19 +99,19 @@ class Run:
         return self.connections.verdicts.table
 
     def judged(self, claim: Callable[[Judgement], bool]) -> Mask:
-        """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
+        """Mark the connections whose judgement meets the claim, called once per distinct judgement. Shape (m,)."""
         return self.connections.verdicts.judged(claim)
 
     @cached_property
     def until_ns(self) -> Rows:
-        """Until when what follows each connection would have been captured, or was waited for. Shape (m,)."""
+        """The time until which the capture, or the following of each connection, went on. Shape (m,)."""
         ends = np.array(covered_until_ns(self.captures) or [0], np.int64)
         until: Rows = np.broadcast_to(ends, len(self.table)) if len(ends) == 1 else ends[self.table["first_capture"]]
         return until if self.leaving is None else np.minimum(until, self.leaving.until_ns(self.connections.verdicts))
 
     @cached_property
     def one_sided(self) -> Mask:
-        """Of which connections was only one end captured, though the other one spoke? Shape (m,)."""
+        """Marks the connections with segments of one end only, although the other end sent some. Shape (m,)."""
         found: Mask = self.table["one_sided"] != 0
         return found
 
@@ -151,7 +151,7 @@ class Run:
         return Groups(number[self.paths.number], self.paths.example[first])
 
     def clients_at_listeners(self, which: Mask) -> Rows:
-        """Count the clients' hosts of the connections at each listener for which `which` holds."""
+        """Count the client hosts of the connections at each listener that `which` marks."""
         seen = self.paths.example[self.paths.count(which) > 0]
         return np.bincount(self.listeners.number[seen], minlength=len(self.listeners.example))
 
@@ -165,25 +165,25 @@ class Run:
         return conversation_order(self.listeners.number), np.append(0, np.cumsum(self.listeners.sizes))
 
     def by_time(self, rows: Rows) -> Rows:
-        """Put connections, which stand as in the table, in order of time."""
+        """Sort connections, given in the order of the table, by time."""
         return rows if self._is_by_time else rows[np.argsort(self.table["first_ns"][rows], kind="stable")]
 
     @cached_property
     def _is_by_time(self) -> bool:
-        """Do connections stand in the table in order of time? If no sockets are used again they mostly do."""
+        """Are connections in the table in order of time? If no sockets are used again, they mostly are."""
         first_ns = self.table["first_ns"]
         return bool((first_ns[1:] >= first_ns[:-1]).all())
 
     def first_frame(self, row: int) -> Frame:
-        """Name the first frame of a connection; in a run of several captures with its capture."""
+        """Return the first frame of a connection; in a run of several captures with its capture."""
         return self.frame(int(self.table["first_capture"][row]), int(self.table["first_frame"][row]))
 
     def frame(self, capture: int, frame: int) -> Frame:
-        """Name a frame of a capture; in a run of several captures with its capture."""
+        """Return a frame of a capture; in a run of several captures with its capture."""
         return frame if len(self.captures) == 1 else (self.captures[capture].name, frame)
 
     def kinds(self, rows: Rows) -> str:
-        """Say how these connections opened, the commonest first: "24 refused, 5 unanswered"."""
+        """Return how these connections opened, the most common first: "24 refused, 5 unanswered"."""
         judgements = self.connections.verdicts.judgements
         counts: Counter[str] = Counter()
         for number, count in enumerate(np.bincount(self.table["judgement"][rows], minlength=len(judgements)).tolist()):
@@ -193,7 +193,7 @@ class Run:
 
 
 def worst(count: Rows, which: Mask) -> Rows:
-    """Return the places where `which` holds, those with the highest `count` first; at most as many as anybody reads."""
+    """Return the places that `which` marks, the highest `count` first; at most MOST_TOLD."""
     places = np.flatnonzero(which)
     found: Rows = places[np.argsort(-count[places], kind="stable")[:MOST_TOLD]]
     return found

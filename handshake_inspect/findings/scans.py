@@ -66,7 +66,7 @@ def host_scan(run: Run) -> Iterator[About]:
 
 
 def _scans(run: Run, same: Callable[[Sockets, Sockets], list[NDArray[Any]]]) -> Iterator[tuple[Rows, int]]:
-    """Yield the failed attempts of each group of the `same` that is a scan, in order of time, and how many differ."""
+    """Yield the failed attempts of each group that is a scan, in order of time, and how many targets they have."""
     known = run.judged(lambda one: one.handshake_kind != "not-captured") & ~run.one_sided
     failed = known & run.judged(lambda one: one.handshake_kind in FAILED)
     if np.count_nonzero(failed) < SCANNED:
@@ -102,6 +102,6 @@ def _about(run: Run, mine: Rows, what: str, which: str) -> About:
 
 
 def _some(ports: NDArray[Any]) -> str:
-    """Name the first and the last ports."""
+    """Return the first and the last ports as text."""
     named = [str(port) for port in ports.tolist()]
     return ", ".join(named) if len(named) <= 6 else f"{', '.join(named[:3])} … {', '.join(named[-2:])}"

@@ -143,7 +143,7 @@ def path_mtu(e: Evidence) -> Iterator[FindingRows]:
 
 
 def path_mtu_errors(e: Evidence) -> Rows:
-    """Find the ICMP errors that say what fits, and quote what was sent. Places in the table of errors."""
+    """Return the places of the ICMP errors that report an MTU and quote a segment that was sent."""
     errors = e.verdicts.icmp_errors
     sent = np.flatnonzero(errors["was_sent"] != NEVER_SENT)
     messages, which = errors.messages(sent)
