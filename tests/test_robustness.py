@@ -156,7 +156,7 @@ CUT_EVERYWHERE = "four-way"
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
-def test_a_cut_fixture(path: Path) -> None:
+def test_a_cut_fixture_shows_the_frames_before_the_cut(path: Path) -> None:
     """At every octet one of them, the others around every record and every 31 octets."""
     octets, expected = path.read_bytes(), cache(partial(of_first_frames, path))
     around = {end + step for end in record_ends(octets) for step in (-1, 0, 1, 17)} & set(range(len(octets) + 1))
@@ -236,7 +236,7 @@ def test_random_octets_behind_every_beginning(seed: int) -> None:
 
 
 @pytest.mark.parametrize("link_type", [0, 1, 12, 101, 108, 113, 228, 229, 276])
-def test_frames_of_random_octets(link_type: int) -> None:
+def test_frames_of_random_octets_are_no_damage(link_type: int) -> None:
     chance = random.Random(link_type)
     frames = []
     for number in range(300):

@@ -79,7 +79,7 @@ def test_a_command_that_failed_is_said_and_one_that_nobody_has_is_left_out() -> 
     assert "tshark" not in told
 
 
-def test_growth() -> None:
+def test_the_table_of_growth_marks_what_grew_too_much() -> None:
     grown = Growth("bulk", (Amount(200, 4), Amount(2000, 40)), (runs(1, 1, 1), runs(10.4, 10.6, 10.6, peak_mb=95)))
     assert growth_table([grown]).splitlines()[-1] == (
         "| `bulk` | 200 → 2,000 | 1.00 s → 10.60 s | 90 MB → 95 MB | 10.6 × (≤ 10.5 ✗) |"
@@ -88,7 +88,7 @@ def test_growth() -> None:
     assert GROWTH_AT_MOST == 10.5
 
 
-def test_stages() -> None:
+def test_the_table_of_stages_has_seconds_and_shares() -> None:
     assert stage_table([measured(), measured("short")]).splitlines()[2:] == [
         "| starting | 0.25 s, 25% | 0.25 s, 25% |",
         "| reading records | 0.25 s, 25% | 0.25 s, 25% |",

@@ -22,7 +22,7 @@ CONTEXT, OPTION = click.Context(click.Command("x")), click.Option(["--x"])
         ("1gib", 1 << 30),
     ],
 )
-def test_sizes(text: str, octets: int) -> None:
+def test_a_size_is_read_as_octets(text: str, octets: int) -> None:
     assert size(CONTEXT, OPTION, text) == octets
 
 
@@ -43,7 +43,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         (("15min",), (None, 900)),
     ],
 )
-def test_sizes_and_spans(texts: tuple[str, ...], found: tuple[int | None, int | None]) -> None:
+def test_a_size_and_a_span_are_told_apart(texts: tuple[str, ...], found: tuple[int | None, int | None]) -> None:
     assert sizes_and_spans(CONTEXT, OPTION, texts) == found
 
 

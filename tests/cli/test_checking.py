@@ -117,7 +117,7 @@ def test_what_is_ignored_may_be_whoever_forbids_it(folder: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_what_is_refused(arguments: list[str], says: str) -> None:
+def test_options_that_do_not_fit_are_refused_in_one_line(arguments: list[str], says: str) -> None:
     done = check(*arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1

@@ -27,14 +27,14 @@ def document(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_the_same() -> None:
+def test_equal_captures_give_0_and_say_so() -> None:
     done = diff(FOUR, FOUR)
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "the same: 1 connection"
     assert done.stdout.count("\n") == 4
 
 
-def test_not_the_same() -> None:
+def test_captures_that_differ_give_1_and_the_segment() -> None:
     done = run("diff", FOUR, THREE)
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()
@@ -45,7 +45,7 @@ def test_not_the_same() -> None:
     assert lines[-1] == "1 different, 0 the same"
 
 
-def test_levels() -> None:
+def test_a_level_says_how_closely_captures_are_compared() -> None:
     assert diff(FOUR, THREE, "--level", "conversation").exit_code == 0
     assert diff(FOUR, THREE, "--level", "verdict").exit_code == 0
     longer = str(PCAPS / "large-transfer.pcap")

@@ -85,7 +85,7 @@ def two_terminals() -> dict[str, object]:
     return {"codes": codes, "server": server.seen}
 
 
-def test_two_terminals() -> None:
+def test_two_people_at_two_terminals_echo_and_close() -> None:
     needs_private_world()
     told = in_private_world(two_terminals)
     assert told["codes"] == [0, 0]

@@ -42,7 +42,7 @@ def test_of_chosen_connections_the_run_is_not_told() -> None:
         (("--select", "half-open,syn-flood", "--ignore", "half-*"), {"syn-flood"}),
     ],
 )
-def test_what_is_wanted(options: tuple[str, ...], codes: set[str]) -> None:
+def test_options_choose_the_codes(options: tuple[str, ...], codes: set[str]) -> None:
     found = run("findings", FLOOD, "--format", "ndjson", *options)
     assert {json.loads(line)["code"] for line in found.stdout.splitlines()} == codes
 

@@ -33,7 +33,7 @@ def test_several_are_listed_and_one_of_them_drawn() -> None:
     assert f"stream 2 of {MANY[1]}" in drawn.stdout
 
 
-def test_selection() -> None:
+def test_options_choose_connections_of_both_captures() -> None:
     assert "198.18.0.2:22 " in run("join", *MANY, "--port", "22").stdout.replace("\n", " ")
     done = run("join", *MANY, "--host", "203.0.113.1")
     assert (done.returncode, done.stdout) == (2, "")
@@ -66,7 +66,7 @@ def test_named_the_other_way_round() -> None:
     assert "Died on the way: frame 4 (PSH,ACK seq=x+1 ack=y+1 len=4) near the client." in done.stdout
 
 
-def test_json() -> None:
+def test_the_json_names_the_lost_segment() -> None:
     document = json.loads(run("join", *PAIR, "--format", "json").stdout)
     assert (document["schema"], [one["name"] for one in document["captures"]]) == (1, [*PAIR])
     (connection,) = document["connections"]
@@ -92,7 +92,7 @@ def test_clocks_are_ahead_or_behind_where_that_cannot_be_nothing() -> None:
         assert said.startswith("They cannot be told apart, and may be one (--same-clock): 0.00")
 
 
-def test_one_clock() -> None:
+def test_same_clock_is_said_below() -> None:
     assert "One clock stamped both captures, as you say." in run("join", *PAIR, "--same-clock").stdout
 
 
@@ -105,7 +105,7 @@ def test_one_clock() -> None:
         ((PAIR[0], str(PCAPS / "nat.pcap")), f"Error: no connection of {PAIR[0]} was found in {PCAPS / 'nat.pcap'}"),
     ],
 )
-def test_what_cannot_be_used(arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_used_is_refused_in_one_line(arguments: tuple[str, ...], said: str) -> None:
     done = run("join", *arguments)
     assert done.returncode == 2
     assert said in done.stderr

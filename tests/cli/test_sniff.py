@@ -195,7 +195,7 @@ def test_any_names_the_interface_of_each_line(tmp_path: Path) -> None:
     assert "lo" in [one.name for one in found.captures[0].about.interfaces]
 
 
-def test_several_interfaces() -> None:
+def test_several_interfaces_are_watched_at_once() -> None:
     needs_private_world()
     _, out, err = in_private_world(during_talk_with_a_second_interface, ["-i", "left", "-i", "lo", "--count", "9"])
     assert "TIME-WAIT" in out

@@ -94,7 +94,7 @@ def test_a_server_elsewhere_is_said() -> None:
     assert (found.is_same, found.same_elsewhere) == (True, 2)
 
 
-def test_only_some_streams() -> None:
+def test_only_the_chosen_streams_are_compared() -> None:
     a, b = run(FOUR, RESET), run(FOUR, REFUSED, port=50000)
     some = np.array([0])
     assert compare(a, b, streams=(some, some)).is_same

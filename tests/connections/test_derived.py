@@ -146,7 +146,7 @@ SCENARIOS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), [scenario[1:] for scenario in SCENARIOS], ids=[s[0] for s in SCENARIOS])
-def test_scenario(text: tuple[str, ...], expected: tuple[str, str, int]) -> None:
+def test_a_scenario_has_the_words_of_zeek_and_wireshark(text: tuple[str, ...], expected: tuple[str, str, int]) -> None:
     segments = [segment(line) for line in text]
     assert words(derive(rows_of([segments]))) == [expected]
     assert plain(segments) == expected
@@ -171,7 +171,7 @@ def test_a_storm_of_resets_is_bounded() -> None:
     assert history == "ShA" + "R" * (1 + MOST_REPEATS)
 
 
-def test_no_connections() -> None:
+def test_no_connections_have_no_words() -> None:
     assert words(derive(rows_of([]))) == []
 
 

@@ -47,7 +47,7 @@ RECORDED: dict[str, tuple[str, int, list[tuple[int, str]], str, int | None]] = {
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_what_a_kernel_did(name: str) -> None:
+def test_a_recorded_time_wait_ended_as_the_kernel_ended_it(name: str) -> None:
     found = inspect(PCAPS / f"{name}.pcap")
     (wait,) = found.connections[0].time_wait
     owner, entered, restarts, outcome, ended = RECORDED[name]

@@ -97,7 +97,7 @@ def _compare(found: Inspection, stream: int, one: oracle.Oracle, with_steps: boo
 
 
 @pytest.mark.parametrize("name", ["plain", "last"])
-def test_scenarios(name: str) -> None:
+def test_engine_and_oracle_agree_on_scenarios(name: str) -> None:
     isns = ISN_PAIRS[name]
     texts = {**SCENARIOS, **FIGURES}
     parsed = [parse(text) for text in texts.values()]
@@ -123,7 +123,7 @@ def test_fins_that_cross_in_any_order_of_capture() -> None:
 
 
 @pytest.mark.parametrize("batch", range(-(-CONVERSATIONS // BATCH)))
-def test_fuzz(batch: int) -> None:
+def test_engine_and_oracle_agree_on_invented_conversations(batch: int) -> None:
     seeds = range(batch * BATCH, min((batch + 1) * BATCH, CONVERSATIONS))
     invented = [conversation(random.Random(seed)) for seed in seeds]
     found = differences(invented, STEPS_OF_ONE_IN)
@@ -175,7 +175,7 @@ class Recording(Inspector):
         return out
 
 
-def test_captures(captures_dir: Path) -> None:
+def test_engine_and_oracle_agree_on_public_captures(captures_dir: Path) -> None:
     """Every connection of every public capture that opens; those with copies collapsed are the engine's alone."""
     compared, skipped = 0, 0
     found: dict[str, list[str]] = {}

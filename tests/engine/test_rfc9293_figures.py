@@ -227,5 +227,5 @@ FIGURES = {
 
 @pytest.mark.parametrize("isns", ISN_PAIRS.values(), ids=ISN_PAIRS)
 @pytest.mark.parametrize("figure", FIGURES)
-def test_figure(figure: str, isns: tuple[int, int]) -> None:
+def test_a_figure_of_rfc_9293_has_the_states_that_it_shows(figure: str, isns: tuple[int, int]) -> None:
     check(FIGURES[figure], isns)

@@ -9,7 +9,7 @@ from tests.engine.scenarios.reused import REUSED_WITH_LAST_NUMBER
 
 @pytest.mark.parametrize("isns", ISN_PAIRS.values(), ids=ISN_PAIRS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_scenario(name: str, isns: tuple[int, int]) -> None:
+def test_a_scenario_is_judged_as_an_expert_would(name: str, isns: tuple[int, int]) -> None:
     check(SCENARIOS[name], isns)
 
 

@@ -269,7 +269,7 @@ def test_a_clock_that_stands_still_measures_no_round_trip() -> None:
     assert (opening.syn_to_syn_ack_ns, opening.syn_ack_to_ack_ns, opening.initial_rtt_ns) == (None, None, None)
 
 
-def test_times() -> None:
+def test_handshake_times_are_those_between_the_segments() -> None:
     one = inspect_lines(ECHO).connections[0]
     assert one.handshake.syn_to_syn_ack_ns == 40_000
     assert one.handshake.syn_ack_to_ack_ns == 20_000

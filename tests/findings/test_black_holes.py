@@ -108,7 +108,7 @@ PARTED = """
 """
 
 
-def test_what_passes_in_parts() -> None:
+def test_octets_that_pass_in_parts_show_the_black_hole() -> None:
     assert found_in(PARTED)["mtu-black-hole"] == (
         "the client sent 1,460 octets 3 times in vain; the first 1,024 octets of them, sent alone 1.800 s after the "
         f"first repetition, {PARTS}"

@@ -71,12 +71,12 @@ def test_a_case_has_a_rule(code: str) -> None:
 
 
 @pytest.mark.parametrize(("code", "name"), [(code, name) for code, (must, _) in CASES.items() for name in must])
-def test_where_it_must_appear(code: str, name: str) -> None:
+def test_a_finding_appears_where_it_must(code: str, name: str) -> None:
     assert codes_in(name)[code]
 
 
 @pytest.mark.parametrize(("code", "name"), [(code, name) for code, (_, must_not) in CASES.items() for name in must_not])
-def test_where_it_must_not_appear(code: str, name: str) -> None:
+def test_a_finding_does_not_appear_where_it_must_not(code: str, name: str) -> None:
     assert not codes_in(name)[code]
 
 
@@ -91,7 +91,7 @@ def test_a_rule_that_is_not_asked_would_find_nothing(name: str, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("line", TABLE.read_text().splitlines()[1:], ids=lambda line: line.split("\t")[1])
-def test_the_table(line: str) -> None:
+def test_a_capture_has_the_findings_of_its_golden_line(line: str) -> None:
     where, name, _, _ = line.split("\t")
     if where == "public" and PUBLIC is None:
         pytest.skip("set HANDSHAKE_CAPTURES")

@@ -33,7 +33,7 @@ CASES = {
         ),
     ],
 )
-def test_what_it_says(name: str, code: str, message: str) -> None:
+def test_the_message_has_the_numbers(name: str, code: str, message: str) -> None:
     assert messages_in(name, code) == [message]
 
 

@@ -28,7 +28,7 @@ CASES = {
 }  # fmt: skip
 
 
-def test_what_it_says() -> None:
+def test_the_message_has_the_numbers() -> None:
     assert messages_in("syn-options-dropped.pcap", "syn-options-dropped") == ["2 SYNs, and not all of them offer ECN"]
     dropped = messages_in("bro-simple-scan__445_scan.pcap", "syn-options-dropped")
     assert set(dropped) == {"3 SYNs, and not all of them offer window scale"}

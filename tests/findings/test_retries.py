@@ -73,7 +73,7 @@ def test_it_names_the_schedule() -> None:
         ((1, 3, 15), None),
     ],
 )
-def test_schedules(times_s: tuple[float, ...], name: str | None) -> None:
+def test_a_known_schedule_is_recognised_and_no_other(times_s: tuple[float, ...], name: str | None) -> None:
     passed = (np.array([times_s]) * SECOND_NS).astype(np.int64)
     found = [words for which, words in _recognised(passed, is_syn=True) if which.all()]
     assert len(found) == (name is not None) and all(words.startswith(str(name)) for words in found)

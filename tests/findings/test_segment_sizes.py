@@ -44,7 +44,7 @@ CASES = {
         ),
     ],
 )
-def test_what_it_says(name: str, code: str, messages: list[str]) -> None:
+def test_the_message_has_the_numbers(name: str, code: str, messages: list[str]) -> None:
     assert messages_in(name, code) == messages
 
 

@@ -31,7 +31,7 @@ def said(name: str) -> set[tuple[str, str, str, str, int]]:
     return {(one.sender, one.what, one.before, one.after, one.segments) for one in only(name).changes}
 
 
-def test_mss_clamped() -> None:
+def test_a_clamped_mss_is_a_change() -> None:
     assert said("mss-clamped") == {
         ("originator", "MSS", "1460", str(CLAMPED_MSS), 1),
         ("responder", "MSS", "1460", str(CLAMPED_MSS), 1),
@@ -49,13 +49,13 @@ def test_timestamps_dropped_from_all_but_the_syn() -> None:
     assert change.segments == change.arrived - 1
 
 
-def test_initial_number_rewritten() -> None:
+def test_a_rewritten_initial_number_is_a_change() -> None:
     (change,) = only("isn-rewritten").changes
     assert (change.sender, change.what) == ("originator", "initial number")
     assert (int(change.after) - int(change.before)) % (1 << 32) == SHIFT
 
 
-def test_address_translated() -> None:
+def test_a_translated_address_is_a_change() -> None:
     found = only("nat")
     (change,) = found.changes
     outside = address_behind_nat(change.before)
@@ -79,7 +79,9 @@ def test_routers_are_no_change() -> None:
         ("path-changed", "responder", NEXT_TTL, 1, LINUX_TTL - FAR_TTL),
     ],
 )
-def test_ttl_of_some(name: str, sender: str, after: int, segments: int, routers: int) -> None:
+def test_a_ttl_that_differs_in_some_segments_is_a_change(
+    name: str, sender: str, after: int, segments: int, routers: int
+) -> None:
     found = only(name)
     (change,) = found.changes
     assert (change.what, change.sender, change.before) == ("TTL", sender, str(LINUX_TTL))

@@ -117,7 +117,7 @@ def test_what_is_claimed_holds_for_any_drift_of_quartz(seed: int, slower: int) -
             assert abs(segment.delay_ns - abs(one.at_server_ns - one.at_client_ns)) <= sure_ns
 
 
-def test_a_clock_that_drifts() -> None:
+def test_with_a_clock_that_drifts_too_much_no_delay_is_told() -> None:
     """Ten seconds in a second, to be short: no offset fits, no delay is told, losses are named all the same."""
     client, server = travelled("lost-last-ack", Way(lost={4}))
     begin_ns = server[0].frame.time_ns

@@ -23,7 +23,7 @@ def only(client: list[Seen], server: list[Seen]) -> JoinedConnection:
 
 @pytest.mark.parametrize("kept", [slice(None, MIDDLE), slice(MIDDLE, None), slice(5, -5)])
 @pytest.mark.parametrize("at_client", [True, False])
-def test_half_a_capture(kept: slice, at_client: bool) -> None:
+def test_nothing_is_lost_where_the_other_capture_did_not_run(kept: slice, at_client: bool) -> None:
     client, server = travelled(NAME, Way(ahead_ns=77_000_000_000))
     found = only(client[kept], server) if at_client else only(client, server[kept])
     ways = (found.ways.originator, found.ways.responder)

@@ -41,7 +41,7 @@ def only(joined: Joined) -> JoinedConnection:
 
 @settings(max_examples=FEW)
 @given(name=names, there=delays, back=delays, shift=ahead)
-def test_nothing_was_done(name: str, there: int, back: int, shift: int) -> None:
+def test_a_path_that_does_nothing_is_smooth(name: str, there: int, back: int, shift: int) -> None:
     joined = join(*travelled(name, Way(there_ns=there, back_ns=back, ahead_ns=shift)))
     found = only(joined)
     assert found.ways.originator.is_smooth

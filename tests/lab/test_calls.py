@@ -44,7 +44,7 @@ def test_octets_that_were_sent_or_received_are_counted_instead() -> None:
     assert str(notes.calls[0]) == "send(b'4') = 1"
 
 
-def test_those_of_datagrams_too() -> None:
+def test_calls_with_datagrams_are_noted_too() -> None:
     notes = Kept()
     with RecordedSocket("server", notes, kind=socket.SOCK_DGRAM) as one:
         one.bind(("127.0.0.1", 0))

@@ -206,5 +206,5 @@ def test_any_octets_are_a_message_or_are_refused(octets: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "good"), [("ANNA", True), ("Zoë-2", True), ("", False), ("a b", False), ("x" * 21, False)]
 )
-def test_names(name: str, good: bool) -> None:
+def test_a_name_is_one_short_word(name: str, good: bool) -> None:
     assert (why_no_name(name) == "") is good

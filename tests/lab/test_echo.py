@@ -155,7 +155,7 @@ def test_ten_times_the_first_syn_is_there_and_each_segment_once() -> None:
             assert octets == 4
 
 
-def test_ipv6() -> None:
+def test_the_echo_runs_over_ipv6() -> None:
     session = run_demo("ipv6", pause_s=0.0)
     assert session.server[0] == "::1"
     assert closing_of(session) == ("FIN,ACK", "FIN,ACK", "ACK")

@@ -304,7 +304,7 @@ def test_what_cannot_be_captured_is_said_in_one_line() -> None:
         as_ordinary_user(lambda: LiveCapture("lo").close())
 
 
-def test_link_types() -> None:
+def test_the_link_type_of_an_interface_is_known_or_refused() -> None:
     assert link_type_of("eth0", 1) == LINKTYPE_ETHERNET
     assert link_type_of("tun0", 65534) == LINKTYPE_RAW
     with pytest.raises(CaptureError, match=r"^can0: .*tcpdump -i can0 -w - \| handshake-inspect read -$"):

@@ -68,7 +68,7 @@ def test_the_icmp_errors_of_a_real_router() -> None:
     assert sorted({len(frame) - 14 for frame in ours} & set(range(1000, 1500))) == [1200, 1352]
 
 
-def test_the_udp_captures() -> None:
+def test_the_udp_captures_hold_question_answer_and_quote() -> None:
     (_, asked), (_, answered) = transports(PCAPS / "udp.pcap")
     assert (asked[8:], answered[8:]) == (b"bith", b"BITH")
     (protocol, asked), (quoted_protocol, quoted) = transports(PCAPS / "udp-unreachable.pcap")

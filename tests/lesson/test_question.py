@@ -37,7 +37,7 @@ TIMER = Question("timer", ("30 s", "60 s", "120 s", "240 s"), "60 s", "why-2msl"
         ("240s", TIMER, "240 s"),
     ],
 )
-def test_understood(typed: str, question: Question, means: str) -> None:
+def test_an_answer_may_be_typed_in_several_ways(typed: str, question: Question, means: str) -> None:
     assert understood(typed, question) == means
 
 
@@ -57,7 +57,7 @@ def test_understood(typed: str, question: Question, means: str) -> None:
         ("", TIMER, "type a number"),
     ],
 )
-def test_not_understood(typed: str, question: Question, says: str) -> None:
+def test_an_answer_that_is_none_is_refused_with_a_hint(typed: str, question: Question, says: str) -> None:
     with pytest.raises(AnswerError) as refused:
         understood(typed, question)
     assert says in str(refused.value)

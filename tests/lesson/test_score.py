@@ -8,7 +8,7 @@ from handshake_inspect.lesson.telling import score_lines
 from tests.lesson.test_question import OWNER, STATE, TIMER
 
 
-def test_score() -> None:
+def test_the_score_counts_right_and_shown_answers() -> None:
     score = Score()
     assert score.note(STATE, "FIN-WAIT-1").is_right
     assert not score.note(STATE, "TIME-WAIT").is_right

@@ -86,7 +86,7 @@ def test_who_and_how_long_are_those_of_the_ledger(name: str) -> None:
             assert (questions["owner"].right == "both") == (len(owners) == 2)
 
 
-def test_the_ordinary_lesson() -> None:
+def test_a_four_way_lesson_asks_for_each_state_once() -> None:
     assert asked("four-way") == [
         "1 originator SYN-SENT",
         "2 responder SYN-RECEIVED",

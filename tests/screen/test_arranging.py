@@ -99,7 +99,7 @@ def test_what_is_not_known_comes_last_either_way(descending: bool) -> None:
         ("resets", lambda c: bool(c.resets)),
     ],
 )
-def test_filters(text: str, holds: Callable[[Connection], bool]) -> None:
+def test_a_filter_lists_the_connections_that_match(text: str, holds: Callable[[Connection], bool]) -> None:
     expected = [one.stream for one in sight().connections if holds(one)]
     assert arranged(sight(), understood(text), Order()).tolist() == expected
     assert expected

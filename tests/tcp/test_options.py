@@ -93,5 +93,5 @@ def test_a_syn_of_linux() -> None:
         ("0206 05b4", Options(malformed=(2, 6))),
     ],
 )
-def test_one_list(octets: str, expected: Options) -> None:
+def test_an_option_list_is_parsed(octets: str, expected: Options) -> None:
     assert parse(bytes.fromhex(octets)) == expected

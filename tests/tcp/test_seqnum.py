@@ -24,7 +24,7 @@ near = st.integers(-(1 << 31) + 1, (1 << 31) - 1)
         ((1 << 31) + 5, 4, (1 << 31) - 1),
     ],
 )
-def test_distance(a: int, b: int, way: int) -> None:
+def test_distance_is_signed_modulo_2_to_the_32(a: int, b: int, way: int) -> None:
     assert distance(a, b) == way
 
 

@@ -73,7 +73,7 @@ def test_the_grid_names_every_state_and_every_event() -> None:
 
 
 @pytest.mark.parametrize(("state", "event", "after"), cells(), ids=lambda value: value.replace(" ", "-"))
-def test_cell(state: str, event: str, after: str) -> None:
+def test_each_cell_of_the_state_table_is_as_written(state: str, event: str, after: str) -> None:
     before = STATES[state]
     found = TRANSITIONS[before].get(EVENTS[event])
     if after == "·":
@@ -130,7 +130,7 @@ WALKS = {
 
 
 @pytest.mark.parametrize("name", WALKS)
-def test_walk(name: str) -> None:
+def test_a_sequence_of_events_passes_these_states(name: str) -> None:
     state, events, labels = WALKS[name]
     walked = [state]
     for event in events.split():

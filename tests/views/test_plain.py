@@ -28,14 +28,14 @@ def block_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("block_rows")
-def test_csv(runs: list[Inspection]) -> None:
+def test_csv_is_what_plain_python_writes(runs: list[Inspection]) -> None:
     for found in runs:
         text = b"".join(export.csv_lines(found.connections, found.connections.streams))
         assert text.decode() == plain.csv_text(found.connections)
 
 
 @pytest.mark.usefixtures("block_rows")
-def test_conn_log(runs: list[Inspection]) -> None:
+def test_conn_log_is_what_plain_python_writes(runs: list[Inspection]) -> None:
     for found in runs:
         text = b"".join(conn_log(found.captures, rows(found.connections, found.connections.streams))).decode()
         cut = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
@@ -44,7 +44,9 @@ def test_conn_log(runs: list[Inspection]) -> None:
 
 @pytest.mark.parametrize("block_connections", [5, model.BLOCK_CONNECTIONS])
 @pytest.mark.parametrize("most_items", [1, json_lists.MOST_ITEMS])
-def test_json(runs: list[Inspection], block_connections: int, most_items: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_lines_are_what_plain_python_writes(
+    runs: list[Inspection], block_connections: int, most_items: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(json_lines, "BLOCK_CONNECTIONS", block_connections)
     monkeypatch.setattr(json_lists, "MOST_ITEMS", most_items)
     for found in runs:

@@ -75,7 +75,7 @@ def said_of(lines: str) -> str:
 
 
 @pytest.mark.parametrize(("lines", "said"), SAID)
-def test_what_is_said(lines: str, said: str) -> None:
+def test_the_sentence_says_until_when_and_how_it_ended(lines: str, said: str) -> None:
     text = said_of(lines)
     begin, assumed, rest = text.partition(" at the earliest (Linux: 60 s after the last ACK; RFC 9293: 240 s). ")
     assert assumed

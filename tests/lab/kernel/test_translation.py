@@ -69,7 +69,7 @@ def test_a_reset_in_another_state_is_no_time_wait() -> None:
     assert not life.hidden
 
 
-def test_time_wait_ends() -> None:
+def test_a_mini_socket_that_is_gone_ends_time_wait() -> None:
     minis = [sampled(6, "7", "mini", None, "TIME-WAIT"), sampled(800, "7", "mini", "TIME-WAIT", None)]
     assert told(ending(*chain(0, "a", *CLOSED_FIRST), *minis))[-1] == ("CLOSED", "time-wait-over", True)
 
