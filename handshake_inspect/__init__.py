@@ -3,6 +3,11 @@
 >>> from handshake_inspect import inspect
 >>> inspect("echo.pcap").connections[0].teardown.kind  # doctest: +SKIP
 'four-way'
+
+Reading order for newcomers, as data flows: `tcp` (what RFC 9293 says), `table` (segments as columns), `capture` (files
+and interfaces -> tables), `connections` (segments -> connections, events, states), `findings`, `inspector` (the wiring
+of these), `views` (text, JSON, pages). What uses them: `compared`, `joined`, `conditions`, `expect`, `explain`,
+`lesson`, `screen`, `cli`, `testing`; `lab` makes real connections. The `__init__` of each folder lists its modules.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Change:
 
 
 def load() -> None:
-    """Load what builds segments, which takes 0.2 s: not between a SYN and its answer, or it would be sent again."""
+    """Import Scapy now, which takes 0.2 s: between a SYN and its answer that would cause a retransmission."""
     import scapy.layers.inet
     import scapy.layers.l2  # noqa: F401
 

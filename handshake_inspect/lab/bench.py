@@ -1,6 +1,6 @@
 """What a script of the lab works with: two hosts, whose sockets it opens, and the wire between them if there is one.
 
-In: a `Stage`, to which every call of a socket is told. Out: a `Bench`. A script makes the calls of both ends in the
+In: a `Stage`, to which every socket call is reported. Out: a `Bench`. A script makes the calls of both ends in the
 order in which they are to happen, in one process: a socket belongs to the network namespace in which it was opened.
 The kernel does the rest, as it does for two programs: `connect()` returns before anybody has called `accept()`.
 """
@@ -166,7 +166,7 @@ class Bench:
         self.pause()
 
     def until(self, holds: Callable[[], bool], what: str) -> None:
-        """Wait until the kernel has done something. LabError, which says what, if it does not."""
+        """Wait until a condition about the kernel holds. LabError with its description if it never does."""
         deadline = time.monotonic() + STATE_LIMIT_S
         while not holds():
             if time.monotonic() > deadline:

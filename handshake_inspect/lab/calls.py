@@ -66,10 +66,10 @@ class SocketCall:
 
 
 class Notes(Protocol):
-    """Who is told of the calls."""
+    """Receives the calls."""
 
     def note(self, call: SocketCall) -> None:
-        """Take one finished call."""
+        """Receive one finished call."""
 
 
 class CallError(Exception):
@@ -119,7 +119,7 @@ class RecordedSocket:
             self.close()
 
     def wait_at_most(self, timeout_s: float | None) -> None:
-        """Let a call wait so long from now on; None: for ever."""
+        """Set how long a call may wait from now on; None: for ever."""
         self.timeout_s = timeout_s
         self.real.settimeout(timeout_s)
 
@@ -301,7 +301,7 @@ class RecordedSocket:
         self.close()
 
     def vanish(self) -> None:
-        """Be gone without a segment, as after a crash of the whole host: close() in repair mode (tcp(7))."""
+        """Close without sending a segment, as after a crash of the whole host: close() in repair mode (tcp(7))."""
         self.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1, "TCP_REPAIR, 1")
         self.close()
 
@@ -322,7 +322,7 @@ def spell_octets(octets: bytes) -> str:
 
 
 def spell_none(_: object) -> str:
-    """Spell the result of a call that returns nothing: as the system call does."""
+    """Return the result of a call that returns nothing, as the system call does: 0."""
     return "0"
 
 

@@ -27,7 +27,7 @@ OPTIONS = ("tcp_timestamps", "tcp_sack", "tcp_window_scaling")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What an end of a connection knows of it."""
+    """The state of one end of a connection: numbers and windows."""
 
     local: Address
     remote: Address
@@ -39,7 +39,7 @@ class Checkpoint:
 
 
 def checkpoint(opened: RecordedSocket) -> Checkpoint:
-    """Write down what an established socket knows, and leave it as it is."""
+    """Return the state of an established socket, without changing it."""
     real = opened.real
     with repairing(opened):
         return Checkpoint(
@@ -74,7 +74,7 @@ def restored(host: Host, saved: Checkpoint) -> RecordedSocket:
 
 @contextlib.contextmanager
 def repairing(opened: RecordedSocket) -> Iterator[None]:
-    """Be in repair mode for a while: calls change what the socket knows, and send nothing."""
+    """Put the socket in repair mode meanwhile: calls change its state, and send nothing."""
     opened.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_ON, f"TCP_REPAIR, {REPAIR_ON}")
     yield
     opened.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF_IN_SILENCE, f"TCP_REPAIR, {REPAIR_OFF_IN_SILENCE}")

@@ -67,7 +67,7 @@ def octets_in_all(octets: int) -> bytes:
 
 
 class Closing(Protocol):
-    """How an end closes: what `close_first` and `close_second` look at. An `EchoPlan` says it, or `echo_plans`."""
+    """How an end closes, for `close_first` and `close_second`: an `EchoPlan`, or a plan of `echo_plans`."""
 
     @property
     def half_close(self) -> bool:
@@ -131,7 +131,7 @@ def listen(listener: RecordedSocket, plan: EchoPlan) -> None:
 
 
 def echo(connection: RecordedSocket, octets: int | None, answer: Callable[[bytes], bytes] = bytes.upper) -> None:
-    """Send back, in upper case, what comes: until it is so many octets, or until the peer has closed (None)."""
+    """Send received octets back in upper case, up to a number of them, or until the peer has closed (None)."""
     echoed = 0
     while octets is None or echoed < octets:
         received = connection.recv()
@@ -160,7 +160,7 @@ def read_to_end(connection: RecordedSocket) -> bool:
 
 
 def close_first(connection: RecordedSocket, plan: Closing) -> None:
-    """Be the end whose FIN comes first."""
+    """Close as the end whose FIN comes first."""
     time.sleep(SETTLE_S)
     if plan.half_close:
         connection.shutdown()
@@ -169,7 +169,7 @@ def close_first(connection: RecordedSocket, plan: Closing) -> None:
 
 
 def close_second(connection: RecordedSocket, plan: Closing) -> None:
-    """Be the end that has read recv() = b'' and closes in its turn."""
+    """Close as the end that has read recv() = b''."""
     if plan.pause_s:
         time.sleep(plan.pause_s)
     if plan.half_close:
@@ -203,7 +203,7 @@ def ask_connected_udp(plan: EchoPlan, stage: Stage, server: Address) -> None:
 
 
 def serve_nothing_udp(plan: EchoPlan, stage: Stage) -> None:
-    """Take a UDP port and give it up again: a port at which nobody is."""
+    """Bind a UDP port and close it again: a port without a socket."""
     with open_socket("server", plan, stage, socket.SOCK_DGRAM) as server:
         server.bind((plan.host, plan.port))
         address = server.address
@@ -228,7 +228,7 @@ def listen_deaf(plan: EchoPlan, stage: Stage) -> None:
 
 
 def serve_nowhere(plan: EchoPlan, stage: Stage) -> None:
-    """Be nobody: the address is where there is no host."""
+    """Serve nothing, at an address without a host."""
     stage.ready((plan.host, plan.port))
     stage.until_client_ended()
 
@@ -254,11 +254,11 @@ _HEEDED: Mapping[Callable[..., None], frozenset[str]] = {
 
 
 def unheeded(changes: Iterable[str], *programs: Callable[..., None]) -> list[str]:
-    """Return those changes of a plan that change nothing for two programs, as options: "half-close"."""
+    """Return the changes of a plan that have no effect on two programs, as options: "half-close"."""
     sets = [_HEEDED[program] for program in programs if program in _HEEDED]
     return [option(name) for name in changes if not all(name in heeded for heeded in sets)]
 
 
 def option(name: str) -> str:
-    """Return what a field of a plan is called where it can be chosen."""
+    """Return the name of the option for a field of a plan."""
     return name.removesuffix("_s").replace("_", "-")

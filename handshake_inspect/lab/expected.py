@@ -22,12 +22,12 @@ def outcome_of(outcomes: Sequence[Outcome], connections: Sequence[Connection]) -
 
 
 def nearest_differences(outcomes: Sequence[Outcome], connections: Sequence[Connection]) -> list[str]:
-    """Return what keeps the connections from being the outcome that is most like them; [] if it is one."""
+    """Return the differences from the most similar outcome; [] if the connections are one of the outcomes."""
     return min((differences(one, connections) for one in outcomes), key=len, default=[])
 
 
 def differences(outcome: Outcome, connections: Sequence[Connection]) -> list[str]:
-    """Return one line for each thing that is not as an outcome says."""
+    """Return one line for each difference from an outcome."""
     if len(outcome) != len(connections):
         return [f"{len(connections)} connections, {len(outcome)} expected"]
     found = []
@@ -41,7 +41,7 @@ def differences(outcome: Outcome, connections: Sequence[Connection]) -> list[str
 
 
 def promises(verdict: Verdict) -> dict[str, Any]:
-    """Return all that a verdict says, as values by their path in the JSON of a connection."""
+    """Return the values that a verdict promises, by their path in the JSON of a connection."""
     return {
         "handshake.kind": verdict.handshake,
         "teardown.kind": verdict.teardown,

@@ -67,7 +67,7 @@ class Page:
         return page
 
     def put(self, capture: Line, outcome: Outcome, exchange: str | None) -> None:
-        """Put the lines of one recorded file in the place of those it had."""
+        """Replace the lines of one recorded file."""
         file = capture["file"]
         for lines in (self.captures, self.connections, self.exchanges):
             lines[:] = [line for line in lines if line["file"] != file]

@@ -73,7 +73,7 @@ def on_host(server: Server, ground: Ground) -> Server:
 
 
 def are_closing() -> bool:
-    """Tell whether any TCP socket of the network that this process is in may still send or await a segment."""
+    """May any TCP socket of this process's network still send or await a segment?"""
     return any(is_closing(None, Path("/proc/self/net", table)) for table in TABLES)
 
 
@@ -86,7 +86,7 @@ def wait_until_closed(port: int, server_host: int | None = None) -> None:
 
 
 def is_closing(port: int | None, table: Path) -> bool:
-    """Tell whether a table of sockets has one of `port`, or any, that may still send or await a segment."""
+    """Has a table of sockets one of `port`, or any, that may still send or await a segment?"""
     return any(port is None or port in ports for ports in busy_sockets(table))
 
 

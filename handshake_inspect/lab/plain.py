@@ -24,7 +24,7 @@ BUFFER_OCTETS, FRAME_OCTETS_MAX = 4 << 20, 1 << 17
 
 
 class PlainTap:
-    """An open plain packet socket and what it has seen."""
+    """An open plain packet socket and its frames so far."""
 
     def __init__(self, name: str) -> None:
         """Raises CaptureError."""
@@ -47,7 +47,7 @@ class PlainTap:
         self._socket.close()
 
     def keep(self) -> None:
-        """Take over what the kernel has handed over by now, without waiting for more."""
+        """Read the frames that the kernel has by now, without waiting for more."""
         while True:
             try:
                 octets, about, _, address = self._socket.recvmsg(FRAME_OCTETS_MAX, 128, socket.MSG_DONTWAIT)

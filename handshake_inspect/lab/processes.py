@@ -1,4 +1,4 @@
-"""The processes below this one: found, named, seen off.
+"""The processes below this one: found, named and ended.
 
 In: nothing but /proc. A process that outlives its parent becomes a child of this one (PR_SET_CHILD_SUBREAPER), so all
 that a command started stand below it, and nothing else does. Only those are ever ended.
@@ -17,7 +17,7 @@ PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
 def adopt_orphans() -> None:
-    """Become the parent of whatever outlives its own below this process."""
+    """Become the parent of the processes below this one that outlive their own."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -64,14 +64,14 @@ def group_of(pid: int) -> int | None:
 
 
 def send(number: signal.Signals, pids: list[int]) -> None:
-    """Send a signal to processes, those that are still there."""
+    """Send a signal to those of these processes that still exist."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
 def bury(*, but: int) -> None:
-    """See off the children that have ended, except one whose exit status somebody else asks for."""
+    """Reap the children that have ended, up to one whose exit status is asked for elsewhere."""
     while (dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
         if dead.si_pid == but:
             return

@@ -33,7 +33,7 @@ GRACE_S = 5.0
 
 @dataclass
 class Account:
-    """What the two programs told of themselves."""
+    """What the two programs reported."""
 
     calls: list[SocketCall] = field(default_factory=list)
     #: Where somebody may connect, in the order in which it was told.
@@ -100,7 +100,7 @@ class Program:
         os.close(writer)
 
     def listen(self, account: Account) -> bool:
-        """Take over what has been reported; False at the end of the program."""
+        """Read the reports so far; False at the end of the program."""
         octets = os.read(self.report, 65536)
         *lines, self._unread = (self._unread + octets).split(b"\n")
         for line in lines:
@@ -118,7 +118,7 @@ class Program:
         return bool(octets)
 
     def end(self) -> None:
-        """See the process off: it is killed if it still runs."""
+        """Reap the process; it is killed if it still runs."""
         if self.running:
             self.running = False
             os.close(self.report)
@@ -215,7 +215,7 @@ def running_script(
 
 
 def why_it_ended(account: Account) -> str:
-    """Say after which call a script ended that should have gone on."""
+    """Return after which call a script ended that should have gone on."""
     return f"the script ended too early, after {account.calls[-1]}" if account.calls else "the script made no call"
 
 
@@ -243,7 +243,7 @@ def wait(
 
 
 def why_not_ready(account: Account) -> str:
-    """Say which call kept the server from starting, and what to do about it."""
+    """Return which call kept the server from starting, and what to do about it."""
     failed = [call for call in account.calls if call.name not in ("close", "setsockopt")]
     if not failed:
         return "; ".join(account.failures) or "it made no call"

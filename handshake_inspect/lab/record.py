@@ -113,7 +113,7 @@ def recorded(name: str) -> Session:
 
 
 def what_is_wrong(session: Session) -> list[str]:
-    """Return what is not as a scenario promises, one line each; [] if all is."""
+    """Return the differences from what a scenario promises, one line each; [] if there are none."""
     scenario = session.scenario
     wrong = [f"{session.dropped} frames were dropped"] if session.dropped else []
     if scenario.closing is not None and closing_of(session) != scenario.closing:
@@ -124,7 +124,7 @@ def what_is_wrong(session: Session) -> list[str]:
 
 
 def unlike_promise(session: Session, vantage: Vantage) -> list[str]:
-    """Return what an inspection at one vantage point found otherwise than promised."""
+    """Return the differences of an inspection at one vantage point from what is promised."""
     outcomes = session.scenario.outcomes_at(vantage.name)
     return nearest_differences(outcomes, vantage.inspected().connections) if outcomes else []
 

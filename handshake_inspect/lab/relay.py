@@ -38,7 +38,7 @@ CATCH_LIMIT_S = 10.0
 
 @dataclass
 class InForce:
-    """A rule of a running relay, what it has counted, and what it has taken."""
+    """A rule of a running relay, with its count and the segments that it has taken."""
 
     rule: Rule
     counted: int = 0
@@ -69,7 +69,7 @@ class Relay:
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> None:
-        """Relay, and do what the script asks, until it has gone."""
+        """Relay frames and obey the script until it ends."""
         self._selector.register(self._control, selectors.EVENT_READ, None)
         while True:
             for key, _ in self._selector.select(self._patience_s()):
@@ -113,7 +113,7 @@ class Relay:
         return frame
 
     def _counts(self, entry: InForce, segment: Segment, sender: End) -> bool:
-        """Count a segment in a rule if it is about it; tell whether the rule takes it."""
+        """Count a segment in a rule that is about it; return whether the rule takes it."""
         if not entry.rule.is_about(segment, sender):
             return False
         entry.counted += 1
@@ -161,7 +161,7 @@ class Relay:
             self._ends[receiver].send(frame)
 
     def _obey(self) -> bool:
-        """Do what the script asks; False when it has gone."""
+        """Obey the script; False when it has ended."""
         try:
             what, details = self._control.recv()
         except EOFError:

@@ -63,7 +63,7 @@ EVERY = 1 << 30
 
 @dataclass(frozen=True)
 class Rule:
-    """What a wire does with which segments."""
+    """What a wire does, and with which segments."""
 
     action: Action
     #: The first segment that it is about, counted from 1, and how many.
@@ -79,12 +79,12 @@ class Rule:
     over_octets: int = 0
 
     def is_about(self, segment: Segment, sender: End) -> bool:
-        """Tell whether a segment has the kind, the end and the size that this rule counts."""
+        """Has the segment the kind, the end and the size that this rule counts?"""
         is_of_kind = sender == self.sender and self.kind in ("segment", segment.kind)
         return is_of_kind and (self.over_octets == 0 or segment.packet_octets > self.over_octets)
 
     def takes(self, number: int) -> bool:
-        """Tell whether it takes the segment of this number among those that it counts."""
+        """Does the rule take the segment of this number among those that it counts?"""
         return self.first <= number < self.first + self.count
 
 
@@ -141,7 +141,7 @@ def parse_change(verb: str, words: Words) -> Change:
 
 
 def is_address(word: str) -> bool:
-    """Tell whether a word is an IPv4 address."""
+    """Is the word an IPv4 address?"""
     try:
         IPv4Address(word)
     except ValueError:

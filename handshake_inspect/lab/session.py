@@ -34,7 +34,7 @@ Place = Literal["auto", "private", "host"]
 
 @dataclass(frozen=True)
 class Session:
-    """What one run of a scenario was."""
+    """The captures and calls of one run of a scenario."""
 
     scenario: Scenario
     #: The first one sees the client's side.
@@ -110,7 +110,7 @@ def run_demo(
 
 
 def where_possible(run: Callable[[RunOptions], T], scenario: Scenario, how: RunOptions, place: Place) -> T:
-    """Run something in a private network; where the system forbids that, on this host's loopback if that may be."""
+    """Run a function in a private network; if the system forbids that, on this host's loopback if that is allowed."""
     on_host = replace(how, is_private=False)
     if place == "host":
         return run_on_host(run, on_host)
@@ -126,7 +126,7 @@ def where_possible(run: Callable[[RunOptions], T], scenario: Scenario, how: RunO
 
 
 def run_on_host(run: Callable[[RunOptions], T], how: RunOptions) -> T:
-    """Run something on this host's own loopback, as was asked for; who may not capture there need not be there."""
+    """Run a function on this host's own loopback, as asked for; LabError if this user may not capture there."""
     try:
         return run(how)
     except CaptureError as error:
@@ -173,7 +173,7 @@ def without_script(session: Session) -> Session:
 
 
 def no_script(_: Bench) -> None:
-    """Do nothing: stands for a script that stayed on the other side."""
+    """Do nothing: takes the place of a script that cannot be pickled."""
 
 
 @dataclass(frozen=True)
@@ -239,4 +239,4 @@ def run_session(
 
 
 def no_look() -> None:
-    """Do nothing: nobody asks the kernel."""
+    """Do nothing: the kernel is not asked."""

@@ -1,7 +1,7 @@
-"""A child that tells as it goes: what a forked process says while it works, as it says it.
+"""A forked child that reports while it works.
 
-In: a function that is given `tell`, and whether it is to have a network of its own. Out: an iterator over what it told.
-It is for work of which somebody wants to see the middle; `world.in_private_world` is for work with a result.
+In: a function that is called with `tell`, and whether it gets a network of its own. Out: an iterator over its reports.
+For work that only has a result, there is `world.in_private_world`.
 """
 
 from __future__ import annotations

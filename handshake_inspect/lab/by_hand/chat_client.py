@@ -57,7 +57,7 @@ def join_chat(plan: GuestPlan, lines: Lines, screen: Screen, show: Show) -> None
 
 
 def enter(connection: RecordedSocket, name: str, show: Show) -> None:
-    """Ask to be let in, as often as it takes. Raises LabError if that is refused or not answered."""
+    """Ask to join, several times if necessary. Raises LabError if that is refused or not answered."""
     for _ in range(JOIN_ATTEMPTS):
         connection.send(Message("JOIN", name).encode())
         deadline_s = time.monotonic() + JOIN_INTERVAL_S
@@ -81,7 +81,7 @@ def enter(connection: RecordedSocket, name: str, show: Show) -> None:
 
 
 def talk(connection: RecordedSocket, plan: GuestPlan, lines: Lines, show: Show) -> bool:
-    """Say and hear until one has nothing more to say; True if the server has ended the chat."""
+    """Send lines and show messages until the lines end; True if the server has ended the chat."""
     leaves_s: float | None = None
     while True:
         what = lines.wait(connection) if leaves_s is None else wait_for(connection, leaves_s)
@@ -109,7 +109,7 @@ def say(connection: RecordedSocket, line: bytes, show: Show) -> None:
 
 
 def react(connection: RecordedSocket, message: Message, show: Show) -> bool:
-    """Do what a message asks for; True if it was the last."""
+    """React to a message; True if it was the last."""
     if message.verb == "PING":
         connection.send(Message("PONG").encode())
     elif message.verb == "FROM":

@@ -42,7 +42,7 @@ class RoomPlan:
 
 @dataclass
 class Member:
-    """Somebody who has joined."""
+    """A person who has joined."""
 
     name: str
     address: Address
@@ -52,7 +52,7 @@ class Member:
 
 
 class Room:
-    """Who is here, by address, and what happens when a datagram comes."""
+    """The members by address; acts on each datagram that comes."""
 
     def __init__(self, server: RecordedSocket, plan: RoomPlan, screen: Screen) -> None:
         self.server, self.plan, self.screen = server, plan, screen
@@ -71,7 +71,7 @@ class Room:
             self.ask_the_silent()
 
     def end(self) -> None:
-        """Tell everybody that it is over."""
+        """Tell all members that the chat is over."""
         for person in list(self.people.values()):
             self.send(person.address, Message("END"))
 
@@ -104,7 +104,7 @@ class Room:
             self.remove(person, "LEFT")
 
     def join(self, name: str, address: Address) -> None:
-        """Let somebody in; to ask twice is no fault, as the answer may have been lost."""
+        """Add a member; asking twice is no error, because the answer may have been lost."""
         here = self.people.get(address)
         if here is None or here.name != name:
             refusal = self.why_not(name, address)
@@ -120,7 +120,7 @@ class Room:
         self.send(address, Message("WELCOME", ", ".join(others)))
 
     def why_not(self, name: str, address: Address) -> str:
-        """Say why somebody cannot join; "" if they can."""
+        """Return why a person cannot join; "" if they can."""
         if address in self.people:
             return f"you are {self.people[address].name} already"
         if any(person.name.casefold() == name.casefold() for person in self.people.values()):
@@ -128,13 +128,13 @@ class Room:
         return why_no_name(name) or ("the room is full" if len(self.people) >= PEOPLE_MAX else "")
 
     def tell_others(self, person: Member, message: Message) -> None:
-        """Send to everybody but one; those who turn out to be gone are removed on the way."""
+        """Send to all members but one; members that turn out to be gone are removed."""
         for other in list(self.people.values()):
             if other is not person and other.address in self.people:
                 self.send(other.address, message)
 
     def send(self, address: Address, message: Message) -> None:
-        """Send one datagram. An error may be an older one, about somebody else: then it is sent again."""
+        """Send one datagram; again after an error that is an older one about another member."""
         for _ in range(2):
             try:
                 self.server.sendto(message.encode(), address)
@@ -145,12 +145,12 @@ class Room:
                 return
 
     def remove(self, person: Member, how: str) -> None:
-        """Take somebody off the list, and tell the others how they left."""
+        """Remove a member, and tell the others how they left."""
         del self.people[person.address]
         self.tell_others(person, Message("LEFT" if how == "LEFT" else "VANISHED", person.name))
 
     def lose_the_unreachable(self) -> None:
-        """Remove those of whom an ICMP error says that nobody has their port any more."""
+        """Remove the members whose port an ICMP error reports as unreachable."""
         while (address := next_unreachable(self.server)) is not None:
             person = self.people.get(address)
             if person is not None:
@@ -158,7 +158,7 @@ class Room:
                 self.remove(person, "VANISHED")
 
     def ask_the_silent(self) -> None:
-        """Ask those who have said nothing for a while; remove those who have not answered."""
+        """Ask the members that were silent for a while; remove those that have not answered."""
         now_s = time.monotonic()
         for person in list(self.people.values()):
             silent_s = now_s - person.heard_s
@@ -172,11 +172,11 @@ class Room:
                 self.send(person.address, Message("PING"))
 
     def next_question_s(self, person: Member) -> float:
-        """Return when somebody is to be asked, on the clock of `time.monotonic`."""
+        """Return when the next member must be asked, on the clock of `time.monotonic`."""
         return max(person.heard_s, person.asked_s) + self.plan.keep_alive_s
 
     def patience_s(self) -> float | None:
-        """Return how long there is nothing to do unless a datagram comes."""
+        """Return how long to wait for a datagram before there is something else to do."""
         due = [self.next_question_s(person) for person in self.people.values()]
         return max(min(due) - time.monotonic(), 0) if due else None
 

@@ -23,7 +23,7 @@ class ByHand:
 
     @property
     def farewell(self) -> bytes:
-        """What is still sent after the other end's half-close."""
+        """The octets that are sent after the other end's half-close."""
         return octets_in_all(self.octets)
 
 

@@ -23,7 +23,7 @@ Hear = Callable[[bytes], object]
 
 
 def ask(plan: ClientPlan, lines: Lines, screen: Screen, hear: Hear) -> None:
-    """Connect, say every line and hear its echo, then close."""
+    """Connect, send every line and receive its echo, then close."""
     transport = plan.where.transport
     try:
         with plan.where.open("client", screen, plan.timeout_s) as connection:
@@ -48,7 +48,7 @@ def take_source_port(connection: RecordedSocket, plan: ClientPlan) -> None:
 
 
 def ask_stream(connection: RecordedSocket, plan: ClientPlan, lines: Lines, screen: Screen, hear: Hear) -> None:
-    """Talk over a connection until there is nothing more to say, or until the server closes."""
+    """Send lines over a connection until they end, or until the server closes."""
     said = 0
     is_closed = False
     while not is_closed and (what := lines.wait(connection)) != "end":
@@ -83,7 +83,7 @@ def hear_more(connection: RecordedSocket, hear: Hear) -> bool:
 
 
 def hear_until_closed(connection: RecordedSocket, hear: Hear) -> None:
-    """Receive until the server closes first. LabError, which says how to have it do so, if it does not."""
+    """Receive until the server closes first. LabError with the option for that if it does not."""
     try:
         while hear_more(connection, hear):
             pass
@@ -107,7 +107,7 @@ def hear_all(connection: RecordedSocket, octets: int, hear: Hear) -> bool:
 
 
 def listen_on(connection: RecordedSocket, plan: ClientPlan, screen: Screen, hear: Hear) -> None:
-    """Close the sending direction only, and hear what the server still has to say."""
+    """Close the sending direction only, and receive what the server still sends."""
     time.sleep(plan.delay_s)
     connection.shutdown()
     screen.say("our sending direction is closed: we say no more, and still listen")

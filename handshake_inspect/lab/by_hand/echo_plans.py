@@ -26,10 +26,10 @@ READ_OCTETS = 4096
 
 
 class Screen(Notes, Protocol):
-    """Where a program runs that a person looks at: it is told of the calls, and what they mean."""
+    """The output of a program for a person: its calls, and what they mean."""
 
     def say(self, text: str) -> None:
-        """Take a short line that explains the call before it."""
+        """Show a short line that explains the call before it."""
 
     def beside(self, peer: str) -> Screen:
         """Return the same screen for what concerns one of several peers."""
@@ -149,7 +149,7 @@ def unix_place(path: str) -> EchoAddress:
 
 
 class Lines:
-    """Lines that a person types, that come through a pipe, or that were given; a socket is watched meanwhile."""
+    """Lines from a terminal, a pipe or the command line; a socket is watched meanwhile."""
 
     def __init__(
         self, descriptor: int | None, given: Iterable[bytes] = (), prompt: Callable[[], None] = lambda: None

@@ -69,7 +69,7 @@ def end_of_stream(transport: str) -> str:
 
 
 def has_timed_out(error: CallError) -> bool:
-    """Tell whether the call ended because nothing came in time."""
+    """Did the call end because nothing came in time?"""
     return error.result.startswith("timed out")
 
 

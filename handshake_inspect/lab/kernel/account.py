@@ -19,13 +19,13 @@ Source = Literal["tracepoint", "sampled"]
 
 @dataclass(frozen=True, slots=True)
 class SocketFilter:
-    """Which sockets an account is about: those with an end at one of these addresses and ports; empty: any."""
+    """The sockets that an account is about: those with an end at one of these addresses and ports; empty: any."""
 
     addresses: Set[str] = frozenset()
     ports: Set[int] = frozenset()
 
     def includes(self, *ends: Endpoint) -> bool:
-        """Tell whether one of these ends is meant."""
+        """Is one of these ends among them?"""
         return any(
             (not self.addresses or end.ip in self.addresses) and (not self.ports or end.port in self.ports)
             for end in ends
@@ -43,7 +43,7 @@ def address_of_its_own() -> str:
 
 @dataclass(frozen=True, slots=True)
 class KernelChange:
-    """One change of state of one socket, as the kernel told it."""
+    """One change of state of one socket, as the kernel reported it."""
 
     #: Nanoseconds since the Unix epoch. Sampled: when the look began that found it; the change itself is older, by at
     #: most the time since the look before.
@@ -63,7 +63,7 @@ class KernelChange:
 
 @dataclass(frozen=True, slots=True)
 class KernelAccount:
-    """All that the kernel told from the beginning to the end of a watch."""
+    """All that the kernel reported during a watch."""
 
     #: By `time_ns`.
     changes: tuple[KernelChange, ...]
@@ -86,7 +86,7 @@ class KernelAccount:
 
     @property
     def traced(self) -> bool:
-        """Did the tracepoint tell every change?"""
+        """Did the tracepoint report every change?"""
         return self.why_sampled is None
 
     def about(self, concern: SocketFilter) -> KernelAccount:

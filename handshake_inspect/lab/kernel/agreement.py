@@ -100,7 +100,7 @@ class ConnectionAgreement:
 
     @property
     def shape(self) -> object:
-        """What two connections have in common that went alike: states and how they fit, without times."""
+        """The states and how they fit, without times: the same for connections that behaved alike."""
         return [
             [(row.own and row.own.state, row.kernel and row.kernel.state, row.fit, row.note) for row in end.rows]
             for end in self.distinct
@@ -127,7 +127,7 @@ class Agreement:
 
     @property
     def complete(self) -> bool:
-        """Does the kernel say every change that we say?"""
+        """Does the kernel confirm every change that we claim?"""
         return not self.contradicts and self.count("agrees") == self.changes
 
     @property

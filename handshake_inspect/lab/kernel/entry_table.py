@@ -52,7 +52,7 @@ def lengths_at(octets: npt.NDArray[np.uint8], starts: npt.NDArray[np.int_]) -> n
 
 
 def walked(answer: bytes) -> list[int]:
-    """Return where each message begins, from one to the next."""
+    """Return where each message begins, found by following their lengths."""
     starts, at = [], 0
     while at + ROW.itemsize <= len(answer):
         starts.append(at)

@@ -126,7 +126,7 @@ def dump(netlink: socket.socket, version: IpVersion, states: int = EVERY_STATE) 
 
 
 def answers(netlink: socket.socket, version: IpVersion, states: int = EVERY_STATE) -> Iterator[bytes]:
-    """Ask as `dump` does, and yield what the kernel answers, unread: some messages at a time. Raises LabError."""
+    """Ask as `dump` does, and yield the kernel's answers, unparsed, several messages at a time. Raises LabError."""
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     ask(netlink, REQUEST.pack(family, socket.IPPROTO_TCP, 0, states, b"", b"", b"", b"", 0, 0), NLM_F_DUMP)
     is_last = False

@@ -50,7 +50,7 @@ class TraceError(LabError):
 
 @dataclass(frozen=True, slots=True)
 class StateEvent:
-    """One change of state, as the tracepoint tells it."""
+    """One change of state, as the tracepoint reports it."""
 
     #: CLOCK_MONOTONIC.
     monotonic_ns: int
@@ -88,7 +88,7 @@ def clock_offset(attempts: int = 20) -> ClockOffset:
 
 
 def why_no_tracepoint() -> str | None:
-    """Say why this process may not trace; None if it may try."""
+    """Return why this process may not trace; None if it may try."""
     whole = Path("/proc/self/uid_map").read_text().split() == WHOLE_UID_MAP.split()
     return None if os.geteuid() == 0 and whole else "tracing is for root of the host"
 

@@ -57,12 +57,12 @@ class Life:
 
     @property
     def told_ns(self) -> int:
-        """When it was there for certain: a sample has the time at which the look began, and a look takes its time."""
+        """When the state was certainly there: a sample has the time at which a look began, which is earlier."""
         return self.traced[0].time_ns if self.traced else self.begin_ns
 
     @property
     def ended(self) -> bool:
-        """Has the tracepoint told its end?"""
+        """Has the tracepoint reported its end?"""
         return bool(self.traced) and self.traced[-1].new == "CLOSED"
 
     @property
@@ -87,7 +87,7 @@ def lives(account: KernelAccount, local: Endpoint, remote: Endpoint) -> list[Lif
 
 
 def with_ports(changes: Iterable[KernelChange]) -> list[KernelChange]:
-    """Give the first change of each active OPEN its local port, which is chosen just after it.
+    """Add the local port to the first change of each active OPEN, which the kernel reports before it chooses the port.
 
     The next change of the same socket has it. A socket that has no next change is in SYN-SENT still, and what is told
     of several of them is alike: they get the ports of the samples in SYN-SENT that are no other socket's, in order.
@@ -118,7 +118,7 @@ def ports_of_nobody(changes: Sequence[KernelChange]) -> dict[tuple[str, Endpoint
 
 
 def next_port(change: KernelChange, free: dict[tuple[str, Endpoint], deque[Endpoint]]) -> Endpoint:
-    """Take the next of these ports for a socket whose port nobody told; its own address if there is none left."""
+    """Take the next of these ports for a socket whose port is not known; its own address if there is none left."""
     ports = free.get((change.local.ip, change.remote))
     return ports.popleft() if ports else change.local
 
@@ -147,7 +147,7 @@ def belongs_to(latest: Life, sample: KernelChange) -> bool:
 
 
 def from_trace(life: Life) -> list[KernelState]:
-    """Translate what the tracepoint told of one socket, with the samples where it is silent."""
+    """Translate the tracepoint's changes of one socket, and samples where there are none."""
     assert life.traced[0].old is not None
     states = [KernelState(None, life.traced[0].old, "tracepoint")]
     half_open = [sample for sample in life.sampled if sample.kind == "request" and sample.new]
@@ -169,7 +169,7 @@ def minis_of(life: Life) -> list[KernelChange]:
 
 
 def unseen_mini(life: Life) -> bool:
-    """Tell whether it may have been in TIME-WAIT without a sample that shows it."""
+    """May the socket have been in TIME-WAIT without a sample that shows it?"""
     last = life.traced[-1]
     handed_over = last.new == "CLOSED" and last.old in BEFORE_MINI
     return handed_over and all(sample.new != "TIME-WAIT" for sample in minis_of(life))
@@ -190,7 +190,7 @@ def mini_states(life: Life, change: KernelChange) -> Iterator[KernelState]:
 
 
 def from_samples(life: Life) -> list[KernelState]:
-    """Translate what was only sampled of one socket.
+    """Translate a socket that was only sampled.
 
     A look may reach it just as its mini socket takes over: then it is closed, and that is no state of the connection.
     """
@@ -215,7 +215,7 @@ def sampled_state(sample: KernelChange) -> KernelState:
 
 
 def joined(states: Iterable[KernelState]) -> list[KernelState]:
-    """Join what is one state, told twice."""
+    """Join adjacent equal states."""
     found: list[KernelState] = []
     for state in states:
         if found and found[-1].state == state.state:

@@ -82,7 +82,7 @@ class Watch:
             self._receive()
 
     def abandon(self) -> None:
-        """See the process off, whatever it was doing."""
+        """Kill the process, whatever it was doing."""
         if self._running:
             self._running = False
             os.close(self._orders)
@@ -126,7 +126,7 @@ def watching(concern: SocketFilter, hosts: Sequence[int | None] = (None,), *, tr
 def keep_watch(
     concern: SocketFilter, hosts: Sequence[int | None], orders: int, report: int, *, trace: bool
 ) -> KernelAccount:
-    """Be the watcher: say when ready, look until told to end, and return the account."""
+    """Run the watcher: report when it is ready, look until it must end, and return the account."""
     notes = Notes(concern)
     with Sampler(concern, hosts) as sampler, ExitStack() as stack:
         states: StateTrace | None = None
@@ -153,12 +153,12 @@ def keep_watch(
 
 
 def next_order(orders: int, pause_s: float) -> bytes:
-    """Return what the parent wants, or b"" after a pause; END also if it is gone."""
+    """Return the parent's next order, or b"" after a pause; END also if the parent is gone."""
     return os.read(orders, 1) or END if select.select([orders], [], [], pause_s)[0] else b""
 
 
 class Sampler:
-    """Looks at the sockets of some network namespaces, and tells what is different from the look before."""
+    """Looks at the sockets of some network namespaces, and returns the differences from the look before."""
 
     def __init__(self, concern: SocketFilter, hosts: Sequence[int | None]) -> None:
         self._concern = concern
@@ -217,7 +217,7 @@ def sampled_change(
 
 
 class Notes:
-    """What the watcher has noted, bounded in memory."""
+    """The watcher's notes, bounded in memory."""
 
     def __init__(self, concern: SocketFilter) -> None:
         self._concern = concern
@@ -227,13 +227,13 @@ class Notes:
         self._offset = clock_offset()
 
     def add(self, changes: list[KernelChange]) -> None:
-        """Note what a look found."""
+        """Note the changes that a look found."""
         room = self._room()
         self._changes += changes[:room]
         self._left_out += len(changes[room:])
 
     def add_events(self, events: list[StateEvent]) -> None:
-        """Note what the tracepoint told, as far as it concerns us."""
+        """Note the events of the tracepoint about our sockets."""
         wanted = [event for event in events if self._concern.includes(event.local, event.remote)]
         room = self._room()
         self._events += wanted[:room]
@@ -243,7 +243,7 @@ class Notes:
         return CHANGES_MAX - len(self._changes) - len(self._events)
 
     def account(self, sampler: Sampler, why_sampled: str | None, lost: int) -> KernelAccount:
-        """Put the account together, on the clock of the capture."""
+        """Return the account, on the clock of the capture."""
         offset = clock_offset()
         moved = abs(offset.ns - self._offset.ns)  # CLOCK_REALTIME was set during the watch
         traced = [traced_change(event, offset) for event in self._events]
@@ -258,6 +258,6 @@ class Notes:
 
 
 def traced_change(event: StateEvent, offset: ClockOffset) -> KernelChange:
-    """Put an event of the tracepoint on the clock of the capture."""
+    """Convert an event of the tracepoint to the clock of the capture."""
     time_ns, name = event.monotonic_ns + offset.ns, f"skaddr {event.skaddr:x}"
     return KernelChange(time_ns, event.local, event.remote, name, "socket", event.old, event.new, "tracepoint")

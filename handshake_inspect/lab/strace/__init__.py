@@ -8,6 +8,6 @@ In reading order:
 - `spelling`: a system call in the words of this project's ladders
 - `sockets`: system calls -> sockets with their `SocketCall`s
 - `log`: a file -> its sockets, and what of it could not be read
-- `causes`: a call and the segments of a connection -> which one it waited for, which one it sent
-- `beside`: sockets and the connections of a capture -> whose each call is
+- `causes`: a call and the segments of a connection -> the segment that it waited for, and the one that it sent
+- `beside`: sockets and the connections of a capture -> the connection of each call
 """

@@ -31,7 +31,7 @@ SIZES = re.compile(r"iov_len=(\d+)")
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A descriptor, and which socket it is where strace was asked to say so."""
+    """A descriptor, and its socket if strace was asked for that."""
 
     number: int
     inode: int | None = None
@@ -43,7 +43,7 @@ class Descriptor:
 
 
 def split(arguments: str) -> list[str]:
-    """Return the arguments, one by one: commas in strings and in brackets do not part them."""
+    """Return the arguments; commas in strings and in brackets do not separate them."""
     found, depth = [""], 0
     for token in TOKEN.findall(arguments):
         depth += (token in "([{") - (token in ")]}")
@@ -100,7 +100,7 @@ def socket_address(struct: str) -> str:
 
 
 def octets(quoted: str) -> bytes:
-    """Return what a string stands for; of one that strace cut, the beginning."""
+    """Return the octets of a string literal; only the beginning of one that strace cut."""
     inner = quoted[1 : quoted.rindex('"')].encode("utf-8", "surrogateescape")
     return ESCAPE.sub(_unescaped, inner)
 

@@ -56,7 +56,7 @@ class Attribution:
         return sorted(calls, key=lambda call: call.entered_ns)
 
     def _listeners_for(self, connection: Connection) -> list[TracedSocket]:
-        """Return the listener to which a connection came that nobody accepted."""
+        """Return the listener of a connection that was never accepted."""
         end = connection.responder
         found = self.listeners.get(str(end.port), [])
         return [one for one in found if one.local == str(end) or is_wildcard(one.local)][-1:]
@@ -92,7 +92,7 @@ def attribute(
 
 
 class _Among:
-    """The connections of a capture, by what a call may tell of them."""
+    """The connections of a capture, indexed by what calls may show about them."""
 
     def __init__(self, connections: Iterable[Connection], steps_of: StepsOf) -> None:
         self.all = sorted(connections, key=lambda one: one.first_ns)
@@ -174,7 +174,7 @@ class _Among:
         return self._segments[connection.stream].fit(socket)
 
     def accepted(self, socket: TracedSocket) -> Connection | None:
-        """Return the connection that a server accepted that did not ask whose."""
+        """Return the connection that a server accepted without asking for the client's address."""
         call, local = socket.accepted_by, socket.local or (socket.listener.local if socket.listener else "")
         if call is None:
             return None
@@ -184,7 +184,7 @@ class _Among:
         return queue[0] if queue and queue[0].first_ns <= call.latest_ns + CUT_NS else None
 
     def give(self, socket: TracedSocket, connection: Connection | None, found: Attribution) -> None:
-        """Note whose a socket is."""
+        """Note the connection of a socket."""
         if connection is None:
             found.strangers.append(socket)
             return
@@ -209,7 +209,7 @@ def may_have_begun(opener: SystemCall, connection: Connection) -> bool:
 
 
 def end_of(socket: TracedSocket, connection: Connection) -> End:
-    """Return in which lane of the ladder a socket stands: the originator's is the left one, the client's."""
+    """Return the lane of a socket in the ladder: that of the originator is the left one, the client's."""
     return "client" if socket.local == str(connection.originator) else "server"
 
 
@@ -229,7 +229,7 @@ def segments_for(socket: TracedSocket, connection: Connection, steps: Sequence[S
 
 
 def calls_of_end(socket: TracedSocket, connection: Connection, steps: Sequence[Step]) -> Iterator[SocketCall]:
-    """Yield the calls of an end of a connection. With several processes on one socket, each says whose it is."""
+    """Yield the calls of an end of a connection; with several processes on one socket, with the process of each."""
     end, segments = end_of(socket, connection), segments_for(socket, connection, steps)
     pids = {call.pid for call in socket.calls} | {one.pid for one in socket.exits}
     for placed in along(socket):
@@ -245,7 +245,7 @@ def calls_of_end(socket: TracedSocket, connection: Connection, steps: Sequence[S
 def calls_of_listener(
     listener: TracedSocket, connection: Connection, steps: Sequence[Step], accepting: Sequence[SystemCall | None]
 ) -> Iterator[SocketCall]:
-    """Yield what was called on a listener that has to do with one connection: before it, while it lived, for it.
+    """Yield the calls on a listener that concern one connection: before it, during it, and for it.
 
     A child that closes the copy which it got says that it was not the server.
     """

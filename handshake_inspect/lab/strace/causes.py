@@ -60,7 +60,7 @@ class Segments:
         self._came = [step for step in steps if step.sender == other]
 
     def cause_ns(self, placed: Placed) -> int | None:
-        """Return when the segment was captured without which the call cannot have returned; None: it needs none."""
+        """Return when the segment was captured that the call must have waited for; None if there is none."""
         call = placed.call
         if call.name == "connect" and call.error in BEGUN:
             return first_with("SYN", self._sent)
@@ -79,7 +79,7 @@ class Segments:
         return None
 
     def effect_ns(self, placed: Placed) -> int | None:
-        """Return when the first segment left that the call surely sent; None: it is sure of none."""
+        """Return when the first segment left that the call certainly sent; None if that is not known."""
         call = placed.call
         if connects(call):
             return first_with("SYN", self._sent)

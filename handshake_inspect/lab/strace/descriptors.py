@@ -36,7 +36,7 @@ class Table(Generic[S]):
 
 
 class Descriptors(Generic[S]):
-    """The tables of all processes of a log, as the log goes on."""
+    """The tables of all processes of a log, at the line that was read last."""
 
     def __init__(self, parents: Mapping[int, int]) -> None:
         self._parents = parents
@@ -44,7 +44,7 @@ class Descriptors(Generic[S]):
         self._shared: Table[S] = Table()
 
     def born(self, child: int, parent: int, *, shares: bool) -> None:
-        """Note that a process or thread was made, now."""
+        """Note that a process or thread was made at this line."""
         table = self.table(parent)
         self._tables[child] = table if shares else table.copy()
         self._tables[child].threads.add(child)

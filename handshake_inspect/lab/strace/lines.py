@@ -89,7 +89,7 @@ class Exit:
 
 @dataclass
 class Lines:
-    """What the lines of a log say."""
+    """The calls and ends of processes of a log."""
 
     calls: list[SystemCall] = field(default_factory=list)
     exits: list[Exit] = field(default_factory=list)
@@ -105,7 +105,7 @@ class Lines:
 
 
 def read_lines(lines: Iterable[str]) -> Lines:
-    """Read the lines of a log, each as far as it can be understood."""
+    """Read the lines of a log, each as far as it can be parsed."""
     reader = _Reader()
     for number, line in enumerate(lines, 1):
         reader.take(number, line.rstrip("\n"))
@@ -113,7 +113,7 @@ def read_lines(lines: Iterable[str]) -> Lines:
 
 
 class _Reader:
-    """What is known between two lines."""
+    """Reads line after line; keeps the calls that have not returned."""
 
     def __init__(self) -> None:
         self._found = Lines()
@@ -130,7 +130,7 @@ class _Reader:
         self._children: set[int] = set()
 
     def take(self, number: int, line: str) -> None:
-        """Understand one line, or count it."""
+        """Parse one line, or count it as not understood."""
         found = LINE.fullmatch(line)
         if found is None:
             attached = ATTACHED.fullmatch(line)
@@ -176,7 +176,7 @@ class _Reader:
         return self._main
 
     def _understand(self, pid: int, time_ns: int, text: str) -> bool:
-        """Take over what a line says behind the moment; False if it is nothing known."""
+        """Parse the part of a line behind the time; False if it has no known form."""
         if text.endswith(UNFINISHED) and (begun := BEGUN.fullmatch(text)):
             self._inside[pid] = self._enter(pid, time_ns, begun.group(1), begun.group(2).strip())
         elif whole := WHOLE.fullmatch(text):
@@ -205,7 +205,7 @@ class _Reader:
         return call
 
     def _resume(self, pid: int, time_ns: int, resumed: re.Match[str]) -> bool:
-        """Take over the second line of a call; False if there was no first one."""
+        """Parse the second line of a call; False if there was no first one."""
         name, rest, *returned = resumed.groups()
         call = self._inside.pop(pid, None)
         if call is None or name not in (call.name, "restart_syscall"):
@@ -251,7 +251,7 @@ class _Reader:
                 self._found.parents.setdefault(one.pid, parent)
 
     def _outlived(self) -> None:
-        """Note who did anything after the first process had ended, which the end of its threads comes before."""
+        """Note the processes that were active after the first one had ended; its threads end before it."""
         first = self._found.calls[0].pid if self._found.calls else UNNAMED
         end = next((one.at for one in self._found.exits if one.pid == first), None)
         if end is not None:
@@ -260,7 +260,7 @@ class _Reader:
                 self._found.parents.setdefault(pid, first)
 
     def finish(self) -> Lines:
-        """Return what was found; calls that never returned last to the end of the log."""
+        """Return the calls; those that never returned last to the end of the log."""
         self._outlived()
         self._at += 1
         for call in self._inside.values():

@@ -20,7 +20,7 @@ RECORD = "strace -f -ttt -T -yy -e trace=network,close,read,write -o FILE COMMAN
 
 @dataclass(frozen=True)
 class SocketLog:
-    """What a log tells of TCP sockets."""
+    """The TCP sockets of a log, and what could not be read."""
 
     name: str
     sockets: Sequence[TracedSocket]

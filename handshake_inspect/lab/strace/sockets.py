@@ -50,7 +50,7 @@ class TracedSocket:
 
 
 def sockets_of(lines: Lines) -> list[TracedSocket]:
-    """Return the TCP sockets of a log with which somebody did anything, in the order of their making."""
+    """Return the TCP sockets of a log that were used, in the order in which they were made."""
     reading = _Reading(lines)
     reading.run()
     return [one for one in reading.sockets if not one.is_foreign and (one.calls or one.accepted_by)]
@@ -62,7 +62,7 @@ def connects(call: SystemCall) -> bool:
 
 
 class _Reading:
-    """The log as it goes on: which descriptor is which socket."""
+    """Reads the calls of a log in order, and keeps which descriptor is which socket."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -91,7 +91,7 @@ class _Reading:
                 self._leave(event)
 
     def _enter(self, call: SystemCall) -> None:
-        """A call is entered: its descriptor is what it is now, and close() takes it away at once."""
+        """Handle the entry of a call: its descriptor is looked up now, and close() removes it at once."""
         if call.name in LEAVING:
             self._leaving[call.pid] = call
         if call.name in BEARING and call.number is not None and call.number > 0:
@@ -108,7 +108,7 @@ class _Reading:
             self._held.close(call.pid, descriptor(call.arguments).number)  # type: ignore[union-attr]
 
     def _leave(self, call: SystemCall) -> None:
-        """A call has returned: it may have made a socket, copied a descriptor, or told an address."""
+        """Handle the return of a call: it may have made a socket, copied a descriptor, or returned an address."""
         if call.error and call.error not in UNDER_WAY:
             return
         if call.name == "execve" and call.number == 0:
@@ -168,7 +168,7 @@ class _Reading:
         return socket
 
     def _known(self, told: Descriptor, held: TracedSocket | None, pid: int) -> TracedSocket | None:
-        """Return the socket that -y or -yy tells. Ends are another's when a port is used again.
+        """Return the socket that -y or -yy shows. If its ends differ, the port was used again by another socket.
 
         They are those of the one that the descriptor is `held` for then, if it may have them.
         """
@@ -180,7 +180,7 @@ class _Reading:
         return elder if self._held.may_hold(pid, elder) else held
 
     def _learn(self, socket: TracedSocket, told: Descriptor) -> None:
-        """Take over the addresses that strace -yy tells of a descriptor."""
+        """Note the addresses that strace -yy shows for a descriptor."""
         socket.local = told.local or socket.local
         socket.peer = told.peer or socket.peer
         socket.is_foreign = socket.is_foreign or told.is_foreign
@@ -211,7 +211,7 @@ class _Reading:
             socket.local = listener.local
 
     def _new(self, told: Descriptor, pid: int, *, of: TracedSocket | None = None) -> TracedSocket:
-        """Begin a socket; or the next connection `of` one whose last attempt has failed."""
+        """Note a new socket, or the next connection `of` one whose last attempt has failed."""
         socket = TracedSocket(len(self.sockets))
         if of is not None:
             socket.is_foreign = of.is_foreign
@@ -224,14 +224,14 @@ class _Reading:
 
 
 def may_have(socket: TracedSocket, told: Descriptor) -> bool:
-    """May a socket have the two ends that are told: is one of its own known, and none another?"""
+    """May a socket have these two ends: is one of its own known, and does none differ?"""
     both = ((socket.local, told.local), (socket.peer, told.peer))
     known = [(its, end) for its, end in both if not is_wildcard(its)]
     return not socket.is_listener and bool(known) and all(its == end for its, end in known)
 
 
 def has_failed(socket: TracedSocket) -> bool:
-    """Has this socket tried to connect in vain, so that another connect() is another connection?"""
+    """Has a connect() of this socket failed, so that another one is another connection?"""
     opener = socket.opener
     if opener is None:
         return False

@@ -28,7 +28,7 @@ LINGER = re.compile(r"\{l_onoff=(\d+), l_linger=(\d+)\}")
 
 
 class Octets(NamedTuple):
-    """How octets of the conversation read."""
+    """Octets of the conversation as text."""
 
     #: "b'BITH'"; where the log shows none, how many they are.
     text: str
@@ -37,7 +37,7 @@ class Octets(NamedTuple):
 
 
 class Spelled(NamedTuple):
-    """How a call reads."""
+    """A call as text."""
 
     name: str
     text: str
@@ -47,7 +47,7 @@ class Spelled(NamedTuple):
 
 
 def spelled(call: SystemCall, *, role: str = "") -> Spelled:
-    """Return how a call reads. `role`: what close() says in brackets."""
+    """Return a call as text. `role`: the words in the brackets of close()."""
     arguments = split(call.arguments)
     name, said, shown = call.name, "", Octets("")
     result = call.error or call.result.split(" ")[0].partition("<")[0]
@@ -76,7 +76,7 @@ def argument(arguments: Sequence[str], place: int) -> str:
 
 
 def accepted(arguments: Sequence[str], result: str) -> str:
-    """Return whom accept() accepted, where that is told."""
+    """Return the address that accept() returned, if the log has it."""
     told = descriptor(result)
     return socket_address(argument(arguments, 1)) or (told.peer if told is not None else "")
 

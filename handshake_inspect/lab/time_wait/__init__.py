@@ -6,10 +6,10 @@ Reading order; a module imports only from those above it:
 - `jiffies`: where the grid of that wheel lies, found out without privilege
 - `counters`: what the kernel counts about TIME-WAIT
 - `following`: one entry of the kernel, from look to look
-- `endings`: what ended it, and the evidence
+- `endings`: what ended the entry, and the evidence
 - `staying`: a session of the lab whose network stays until its TIME-WAIT is over
-- `reckoning`: what the capture predicts beside what the kernel did
-- `census`: who on this host holds how many
+- `reckoning`: the prediction of the capture beside what the kernel did
+- `census`: how many entries each socket of this host holds
 - `observing`: all entries of this host, from look to look
-- `binding`: who may bind and connect beside it, tried
+- `binding`: attempts to bind and connect beside TIME-WAIT
 """

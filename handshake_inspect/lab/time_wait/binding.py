@@ -32,7 +32,7 @@ JOBS = 8
 
 @dataclass(frozen=True)
 class Attempt:
-    """Something that is tried beside a TIME-WAIT, in words and in deeds."""
+    """Something that is tried beside a TIME-WAIT: its description, and the function that does it."""
 
     #: What it belongs to.
     chapter: str
@@ -47,7 +47,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an attempt."""
+    """The result of an attempt."""
 
     attempt: Attempt
     #: The call that decided: "bind(127.0.0.1:8000)"; "" if it did not come to that.
@@ -73,7 +73,7 @@ class Notebook:
         self.calls.append(call)
 
     def ready(self, _: Address) -> None:
-        """Nobody waits for a server here."""
+        """Do nothing: no other program waits for the server."""
 
     def until_client_ended(self) -> None:
         """Both ends are one process here."""

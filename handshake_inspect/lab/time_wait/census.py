@@ -97,7 +97,7 @@ def holdings(rows: Rows, listeners: Container[int], ephemeral: Container[int]) -
 def accepted(
     local: Endpoint, remote: Endpoint, listeners: Container[int], ephemeral: Container[int], shared_more: int
 ) -> bool:
-    """Tell whether the local end is the one that accepted the connection.
+    """Is the local end the one that accepted the connection?
 
     `shared_more`: by how many entries more its port is shared than the remote one. A client may have bound a port that
     is not ephemeral; of two such the lower one is mostly a service's.
@@ -112,7 +112,7 @@ def accepted(
 
 
 def is_on_this_host(local: Endpoint, remote: Endpoint) -> bool:
-    """Tell whether both ends of an entry are of this host, as far as their addresses show it."""
+    """Are both ends of an entry on this host, as far as their addresses show it?"""
     return remote.ip == local.ip or ip_address(remote.ip).is_loopback
 
 

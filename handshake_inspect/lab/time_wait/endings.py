@@ -43,7 +43,7 @@ class Ending:
 
 
 def ending_of(entry: Following, captured: Sequence[Captured], *, is_complete: bool) -> Ending:
-    """Say what ended an entry that was followed. `is_complete`: the capture missed no frame."""
+    """Return what ended an entry that was followed. `is_complete`: the capture missed no frame."""
     if entry.gone is None:
         return Ending("there")
     evidence = evidence_in(captured, entry.local.port, entry.last.before_ns - SLACK_NS, entry.gone.after_ns + SLACK_NS)
@@ -59,12 +59,12 @@ def ending_of(entry: Following, captured: Sequence[Captured], *, is_complete: bo
 def ending_of_missing(
     captured: Sequence[Captured], port: int, entered_ns: int, asked_ns: int, *, overflowed: bool
 ) -> Ending:
-    """Say why an entry that the capture promises was not there when the kernel was first asked, at `asked_ns`."""
+    """Return why an entry that the capture predicts was not there when the kernel was first asked, at `asked_ns`."""
     return evidence_in(captured, port, entered_ns, asked_ns) or Ending("no-room" if overflowed else "unknown")
 
 
 def evidence_in(captured: Sequence[Captured], port: int, after_ns: int, until_ns: int) -> Ending | None:
-    """Return the ending that a segment tells: one that came between two moments.
+    """Return the ending by a segment that came between two moments.
 
     A SYN that was answered by a SYN-ACK opened a new connection; an RST that came to the owner of TIME-WAIT, whose port
     is `port`, ended it. If the owner's own kernel sent the RST, there was no TIME-WAIT any more.

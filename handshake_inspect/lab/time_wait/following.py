@@ -39,7 +39,7 @@ class Restart:
 
 @dataclass(slots=True)
 class Following:
-    """What was seen so far of one entry."""
+    """One entry, as far as it was followed."""
 
     local: Endpoint
     remote: Endpoint
@@ -73,7 +73,7 @@ class Following:
         )  # fmt: skip
 
     def note(self, look: KernelLook, found: KernelSocket | None) -> None:
-        """Take over what one more look found between these two ends."""
+        """Note what one more look found between these two ends."""
         if found is None or found.cookie != self.cookie:
             self.gone, self.instead = look, found
             return
@@ -121,7 +121,7 @@ class Following:
         return Span(early.earliest_ns, late.latest_ns)
 
     def is_due(self, now_ns: int, near_ns: int) -> bool:
-        """Is its timer to run out or to fire within so much of now?"""
+        """Will its timer run out or fire within so much of now?"""
         fires = self.fires
         return any(
             early - near_ns < now_ns < late + near_ns

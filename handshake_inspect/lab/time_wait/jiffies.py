@@ -31,7 +31,7 @@ ADDRESSES, PAUSE_S = 12, 0.0023
 
 
 def placed_wheel() -> Wheel:
-    """Return the wheel of this machine with its grid, or without where no private network is allowed. Takes 40 ms."""
+    """Return the wheel of this machine with its grid; without if no private network is allowed. Takes 40 ms."""
     wheel = this_wheel()
     try:
         start = in_private_world(start_of_jiffies, wheel.tick_ns)
@@ -54,14 +54,14 @@ def start_of_jiffies(tick_ns: int) -> Span:
 
 
 def start_by(tick_ns: int, before_ns: int, after_ns: int, hundredths: int) -> Span:
-    """Return the same as one address tells, which was made between two moments."""
+    """Return the same from one address, which was made between two moments."""
     hz = round(1e9 / tick_ns)
     first, beyond = (-(-stamp * hz // 100) for stamp in (hundredths, hundredths + 1))  # first <= jiffies < beyond
     return Span(before_ns - beyond * tick_ns, after_ns - first * tick_ns)
 
 
 def narrowed(spans: Sequence[Span]) -> Span:
-    """Return what several spans tell together.
+    """Return the intersection of several spans.
 
     A processor that is held up counts jiffies late, and then all of a span is late. So the first of the latest times
     always holds, and an earliest time that is after it does not.

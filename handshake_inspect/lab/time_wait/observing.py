@@ -99,7 +99,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What is known of the entries that are there, by cookie."""
+    """The current entries, by cookie."""
 
     rows: Rows
     #: What each timer showed at the last look.
@@ -144,7 +144,7 @@ class Observer:
 
     @property
     def count(self) -> int:
-        """How many entries are there."""
+        """The number of entries."""
         return len(self._table.rows)
 
     @property
@@ -279,7 +279,7 @@ def is_reused(change: Change) -> bool:
 
 
 def found_in(old: npt.NDArray[np.uint64], new: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.bool_], Numbers]:
-    """Tell which of the new cookies are among the old ones, and where; both are in order."""
+    """Return which of the new cookies are among the old ones, and where; both are sorted."""
     places = np.searchsorted(old, new)
     known = places < len(old)
     known[known] = old[places[known]] == new[known]
