@@ -63,7 +63,7 @@ class Ground:
 
 
 @contextmanager
-def ground_for(scenario: Scenario, how: RunOptions, interface: str = "lo") -> Iterator[Ground]:
+def ground_for(scenario: Scenario, how: RunOptions) -> Iterator[Ground]:
     """Set up the network that a scenario needs. Raises LabError.
 
     A server has an address of its own where the kernel is asked, whose account tells of all networks of the machine.
@@ -84,4 +84,4 @@ def ground_for(scenario: Scenario, how: RunOptions, interface: str = "lo") -> It
         host = scenario.plan.host
         if host == "127.0.0.1" and how.verify:
             host = address_of_its_own()
-        yield Ground(host, host, (("loopback", interface, None),))
+        yield Ground(host, host, (("loopback", "lo", None),))

@@ -191,7 +191,6 @@ class FinishedSession:
 def run_session(
     scenario: Scenario,
     how: RunOptions,
-    interface: str = "lo",
     *,
     stay: Callable[[FinishedSession], object] = lambda _: None,
 ) -> Session:
@@ -200,7 +199,7 @@ def run_session(
     `stay` is called when the session is over; when it returns, the network is left.
     """
     with ExitStack() as stack:
-        ground = stack.enter_context(ground_for(scenario, how, interface))
+        ground = stack.enter_context(ground_for(scenario, how))
         concern = SocketFilter(addresses=frozenset({ground.client or ground.server, ground.server}))
         watch = stack.enter_context(watching(concern, ground.hosts)) if how.verify else None
         if scenario.is_seen_twice:

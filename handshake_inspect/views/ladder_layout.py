@@ -32,6 +32,8 @@ LANE_TIGHT = 24
 OUTDENT = 2
 WIDTH_FOR_FRAMES = 90
 LANE_MAX = 76
+#: Stands between items on one line.
+SEPARATOR = " · "
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def arrow(label: Text, width: int, *, to_right: bool, arrives: bool, style: str,
     return line
 
 
-def flow(items: Sequence[Text], width: int, separator: str = " · ") -> list[Text]:
+def flow(items: Sequence[Text], width: int, separator: str = SEPARATOR) -> list[Text]:
     """Put items one after another on lines of `width`; an item that is too long is wrapped at its spaces."""
     lines: list[Text] = []
     for item in items:
@@ -168,13 +170,13 @@ def flow(items: Sequence[Text], width: int, separator: str = " · ") -> list[Tex
     return lines
 
 
-def flow_together(groups: Sequence[Sequence[Text]], width: int, separator: str = " · ") -> list[Text]:
+def flow_together(groups: Sequence[Sequence[Text]], width: int) -> list[Text]:
     """Do the same with groups of items; a group that fits a line is never broken."""
     lines: list[Text] = []
     for group in groups:
-        added = flow(group, width, separator)
-        if lines and len(added) == 1 and lines[-1].cell_len + len(separator) + added[0].cell_len <= width:
-            lines[-1].append(separator, "dim").append_text(added[0])
+        added = flow(group, width)
+        if lines and len(added) == 1 and lines[-1].cell_len + len(SEPARATOR) + added[0].cell_len <= width:
+            lines[-1].append(SEPARATOR, "dim").append_text(added[0])
         else:
             lines += added
     return lines

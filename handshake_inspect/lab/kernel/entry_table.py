@@ -8,13 +8,12 @@ inet_diag_msg` under the names of <linux/inet_diag.h>. As objects (`sock_diag.du
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 from handshake_inspect.connections.connection import Endpoint
-from handshake_inspect.lab.kernel.sock_diag import HEADER, IP_VERSIONS, IpVersion, answers, endpoint
+from handshake_inspect.lab.kernel.sock_diag import HEADER, IP_VERSIONS, answers, endpoint
 
 #: struct inet_diag_msg behind a struct nlmsghdr, as far as it is needed. Ports are big-endian, the rest is the host's.
 ROW = np.dtype(
@@ -28,9 +27,9 @@ ROW = np.dtype(
 Rows = npt.NDArray[np.void]
 
 
-def read_rows(netlink: socket.socket, states: int, ip_versions: Iterable[IpVersion] = IP_VERSIONS) -> Rows:
+def read_rows(netlink: socket.socket, states: int) -> Rows:
     """Return a row for every socket in one of `states` (`sock_diag.bit_of`). Raises LabError."""
-    parts = [rows_of(answer) for version in ip_versions for answer in answers(netlink, version, states)]
+    parts = [rows_of(answer) for version in IP_VERSIONS for answer in answers(netlink, version, states)]
     return np.concatenate([np.empty(0, ROW), *parts])
 
 

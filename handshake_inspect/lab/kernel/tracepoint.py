@@ -42,6 +42,8 @@ PREFIX = "handshake-inspect"
 BUFFER_KIB = 512
 #: The initial user namespace maps every number to itself: the only one whose root may trace.
 WHOLE_UID_MAP = "0 0 4294967295"
+#: How often both clocks are read for their offset.
+CLOCK_READINGS = 20
 
 
 class TraceError(LabError):
@@ -73,10 +75,10 @@ class ClockOffset:
     error_ns: int
 
 
-def clock_offset(attempts: int = 20) -> ClockOffset:
+def clock_offset() -> ClockOffset:
     """Measure the offset of the two clocks: one is read between two readings of the other; the closest pair counts."""
     best: ClockOffset | None = None
-    for _ in range(attempts):
+    for _ in range(CLOCK_READINGS):
         before = time.monotonic_ns()
         real = time.time_ns()
         after = time.monotonic_ns()

@@ -132,17 +132,16 @@ def restart(
 def reconnect(
     bench: Bench,
     *,
-    old: bool = True,
     new: bool = True,
     timestamps: int = 1,
     to: int = SERVER,
     closes_first: str = "client",
 ) -> None:
-    """Connect from port 40000, close, and connect from it again."""
+    """Connect from port 40000, close, and connect from it again; `new`: with SO_REUSEADDR."""
     bench.client.set("tcp_timestamps", timestamps)
     listener = bench.server.listen(port=SERVER)
     other = bench.server.listen(port=OTHER)
-    client = bench.client.bound(CLIENT, reuse=old)
+    client = bench.client.bound(CLIENT, reuse=True)
     client.connect(listener.address)
     accepted = listener.accept()
     leave_in_time_wait(bench, *((accepted, client) if closes_first == "server" else (client, accepted)))

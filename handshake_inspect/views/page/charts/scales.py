@@ -31,6 +31,8 @@ _STEPS_NS = [
     *(count * DAY_NS for count in (1, 2, 5, 10, 20, 50, 100)),
     *(count * YEAR_NS for count in (1, 2, 5, 10, 20, 50, 100)),
 ]
+#: An axis of time has fewer ticks than this, besides the one at 0.
+MOST_TICKS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,10 @@ class Tick:
     is_spare: bool = False
 
 
-def time_ticks(end_ns: int, most: int = 9) -> list[Tick]:
+def time_ticks(end_ns: int) -> list[Tick]:
     """Return ticks at round distances from the first moment, 0. The axis ends at the distance `end_ns`."""
     # The longest step has three ticks in the 292 years that 64 bits hold.
-    step = next(one for one in _STEPS_NS if end_ns // one < most)
+    step = next(one for one in _STEPS_NS if end_ns // one < MOST_TICKS)
     unit = _unit(step, end_ns)
     return [
         Tick(number * step / max(end_ns, 1), _in_unit(number * step, *unit), is_spare=number % 2 == 1)
