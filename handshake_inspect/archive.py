@@ -37,7 +37,7 @@ LEVEL = 1
 
 
 class ArchiveError(Exception):
-    """What is read is no such archive, or is damaged; what is written finds no room."""
+    """A file is no such archive, or is damaged; or there is no room to write."""
 
 
 class Archive:
@@ -47,7 +47,7 @@ class Archive:
     """
 
     def __init__(self, file: IO[bytes] | None = None, *, written: bool = True) -> None:
-        """Begin one in `file`; without it in memory, and beyond MOST_IN_MEMORY in a temporary file."""
+        """Begin an archive in `file`; without one in memory, and beyond MOST_IN_MEMORY in a temporary file."""
         #: Numbers of one array, at most: more are damage.
         self.most_numbers = MOST_NUMBERS
         self._lock = threading.Lock()  # a zip file has one place to write at
@@ -59,7 +59,7 @@ class Archive:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Archive:
-        """Open one to be read. Raises ArchiveError, and OSError as `open` does."""
+        """Open an archive for reading. Raises ArchiveError, and OSError as `open` does."""
         file = open(path, "rb")  # noqa: PTH123, SIM115 - closed with the archive
         try:
             return cls(file, written=False)
@@ -86,7 +86,7 @@ class Archive:
             raise ArchiveError(error.strerror or str(error)) from None
 
     def read(self, name: str) -> NDArray[np.integer[Any]]:
-        """Return numbers that were put away. Raises ArchiveError."""
+        """Return numbers that were written. Raises ArchiveError."""
         with _damage_named(), self._lock, self._zip.open(f"{name}.npy") as member:
             octets = self._zip.getinfo(f"{name}.npy").file_size
             version = np.lib.format.read_magic(member)
@@ -106,11 +106,11 @@ class Archive:
         return f"{name}.npy" in self._zip.NameToInfo
 
     def write_text(self, text: dict[str, Any]) -> None:
-        """Put a JSON object away."""
+        """Write a JSON object."""
         self._zip.writestr(TEXT, json.dumps(text))
 
     def read_text(self) -> dict[str, Any]:
-        """Return it. Raises ArchiveError."""
+        """Return the JSON object. Raises ArchiveError."""
         with _damage_named():
             if self._zip.getinfo(TEXT).file_size > LONGEST_TEXT_OCTETS:
                 raise ValueError("too long")
@@ -128,14 +128,14 @@ class Archive:
         self.close()
 
     def close(self) -> None:
-        """End it, and close its file."""
+        """Finish the archive, and close its file."""
         self._zip.close()
         self._file.close()
 
 
 @contextmanager
 def _damage_named() -> Iterator[None]:
-    """Turn all that zipfile, zlib, json and numpy say of damage into ArchiveError."""
+    """Turn the errors of zipfile, zlib, json and numpy about damage into ArchiveError."""
     try:
         yield
     except (

@@ -1,4 +1,4 @@
-"""What arrays are called by what they hold, so that a signature says more than their type."""
+"""Names for arrays by their contents, so that a signature says more than their dtype."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What `inspect()` found: the answers of a run, and whoever can tell more of it.
+"""The result of `inspect()`: the verdicts of a run, and the source from which more is made on request.
 
-In: verdicts, and what made them. Out: connections, exchanges, findings, ledgers and steps, each made when asked for.
+In: verdicts, and the inspector that made them. Out: connections, exchanges, findings, ledgers and steps, each made when
+it is asked for.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from handshake_inspect.tcp.time_wait import PortRange
 
 
 class StepSource(Protocol):
-    """Who can tell of an inspection what its verdicts do not."""
+    """What an inspection needs beside its verdicts: the segments of the run."""
 
     @property
     def analysis(self) -> Analysis:
@@ -69,19 +70,19 @@ class Inspection:
 
     @cached_property
     def retransmissions(self) -> NDArray[np.int64]:
-        """How many segments of each connection bring nothing new, by the rows of `connections.verdicts`."""
+        """The number of segments that bring nothing new, for each row of `connections.verdicts`."""
         counts = (np.bincount(rows.conn, repeated(rows), rows.connections) for rows in self.rows())
         return np.concatenate([np.zeros(0, np.int64), *(count.astype(np.int64) for count in counts)])
 
     @cached_property
     def is_folded(self) -> NDArray[np.bool_]:
-        """Which connections were folded, by the rows of `connections.verdicts`: their captures are read for `steps`."""
+        """Marks the rows of `connections.verdicts` that were folded: `steps` reads their captures again."""
         folded = (np.bincount(rows.conn, rows.folded_segments, rows.connections) > 0 for rows in self.rows())
         return np.concatenate([np.zeros(0, np.bool_), *folded])
 
     @property
     def icmp_errors(self) -> IcmpErrorTable:
-        """Errors that quote segments of TCP, second copies left out."""
+        """ICMP errors that quote TCP segments, without second copies."""
         if self._inspector is None:
             return IcmpErrorTable.empty()
         analysis = self._inspector.analysis
@@ -95,7 +96,7 @@ class Inspection:
 
     @property
     def overview(self) -> Overview:
-        """What there is to say of the run as a whole."""
+        """The run as a whole."""
         return Overview(
             captures=self.captures,
             damage=self.damage,
@@ -140,7 +141,7 @@ class Inspection:
 
     @property
     def findings(self) -> tuple[RunFinding, ...]:
-        """What was found of the run as a whole; what was found of a connection stands there."""
+        """Findings about the run as a whole; each connection has its own."""
         return self.connections.run_findings
 
     @property
@@ -150,7 +151,7 @@ class Inspection:
 
     @property
     def copies(self) -> Counter[str]:
-        """The same by what shows a segment again: "loopback", "mirror", "router", "elsewhere" (another capture)."""
+        """The same by their cause: "loopback", "mirror", "router", "elsewhere" (another capture)."""
         return self.connections.verdicts.copies + self.let_go.copies
 
     @property
@@ -167,7 +168,7 @@ class Inspection:
 
     @property
     def one_sided(self) -> int:
-        """Connections of which one end was not captured, though the other end's numbers prove that it spoke."""
+        """Connections with an end that was not captured, though the other end's numbers prove that it sent segments."""
         return int(np.count_nonzero(self.connections.verdicts.table["one_sided"])) + self.let_go.one_sided
 
     @property
@@ -177,13 +178,13 @@ class Inspection:
 
     @property
     def icmp_error_copies(self) -> int:
-        """Second copies of ICMP errors about TCP, as captures of loopback have them, that were left out."""
+        """The number of second copies of ICMP errors about TCP that were left out, as on loopback."""
         return self.connections.verdicts.error_copies
 
     def time_wait_ledger(
         self, streams: Sequence[int] | NDArray[np.int64] | None = None, *, ports: PortRange | None = None
     ) -> TimeWaitLedger:
-        """Return who owes TIME-WAIT, in all connections or only in these streams.
+        """Return the ledger of TIME-WAIT, of all connections or only of these streams.
 
         `ports`: those from which the connecting ends took theirs; None: those of the profile.
         """

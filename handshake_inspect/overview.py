@@ -1,6 +1,6 @@
-"""What there is to say of a run as a whole, beside its connections: plain data.
+"""A run as a whole, without its connections, as plain data.
 
-An `Inspection` makes it of what it found; an index (`indexed`) keeps it.
+An `Inspection` makes it; an index (`indexed`) keeps it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def names_in(captures: Sequence[CaptureSummary], address: str) -> tuple[str, ...
 
 
 def with_comments(steps: Sequence[Step], home: str, captures: Sequence[CaptureSummary]) -> tuple[Step, ...]:
-    """Return the steps of a connection of the capture `home` with what people wrote beside their frames."""
+    """Return the steps of a connection of the capture `home` with the comments on their frames."""
     comments = {one.name: one.about.frame_comments for one in captures}
 
     def of(step: Step) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Rows -> the pair of sockets that each is between: what tells one conversation from another.
+"""Rows -> the pair of sockets of each, which identifies its conversation.
 
 In: tables with addresses and ports. Out: a `KeyTable`, which of the two sockets sent, a hash of the pair. The key is
 addresses, ports and the nesting of tunnels; VLAN, MPLS label and GTP TEID differ by direction and do not belong to it.
@@ -109,6 +109,6 @@ def _mix_in(mixed: Hashes, word: NDArray[np.uint64]) -> Hashes:
 
 
 def has_key(table: Table, keys: KeyTable) -> NDArray[np.bool_]:
-    """Which rows belong to a conversation with one of these keys? Very seldom another one's do too."""
+    """Mark the rows of conversations with one of these keys; very seldom rows of another one too."""
     has: NDArray[np.bool_] = np.isin(hash_of(keys_of(table)[0], SALT), hash_of(keys, SALT))
     return has

@@ -1,7 +1,7 @@
-"""Where everything of a run stands: which frames each conversation has, and where these lie in their files.
+"""The places of all conversations of a run: their frames, and the positions of these in the files.
 
-In: what is read, as it is read. Out: the segments of some conversations, read again from their own frames alone. So a
-connection whose segments were folded is described without reading its capture a second time.
+In: records and rows, as they are read. Out: the segments of some conversations, read again from their own frames alone.
+So a connection whose segments were folded is described without reading its whole capture again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from handshake_inspect.table import FRAME_BITS, Names, SegmentTable, frame_numbe
 
 
 class Places:
-    """Where the conversations of a run stand."""
+    """The places of the conversations of a run."""
 
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
@@ -30,7 +30,7 @@ class Places:
 
     @classmethod
     def kept(cls, archive: Archive, paths: list[tuple[str, str]]) -> Places:
-        """Find what `keep` put away of captures, by path and name. Raises ArchiveError."""
+        """Load the places that `keep` saved, of captures by path and name. Raises ArchiveError."""
         kept = cls(archive)
         kept._segments = Whereabouts.kept(archive, "segments")
         kept.captures = {
@@ -40,7 +40,7 @@ class Places:
         return kept
 
     def keep(self) -> None:
-        """Put away what is still in memory: the run has ended."""
+        """Save what is still in memory, at the end of the run."""
         self._segments.keep()
         for one in self.captures.values():
             one.positions.keep()
@@ -50,7 +50,7 @@ class Places:
         self.captures[number] = LocatedCapture(path, name, Positions(self.archive, f"records/{number}"))
 
     def add_records(self, number: int, records: Frames) -> None:
-        """Note where the records of a block stand."""
+        """Note the positions of the records of a block."""
         if number in self.captures:
             self.captures[number].positions.add(records)
 

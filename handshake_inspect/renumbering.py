@@ -1,4 +1,4 @@
-"""The names of one part of a run, numbered as those of all of it: another process, or machine, has counted by itself.
+"""The names of one part of a run, renumbered as those of the whole run: another process or machine counts by itself.
 
 In: `Names` of a part. Out: a `Renumbering` of its tables.
 """
@@ -22,7 +22,7 @@ REFERS_TO = {"encapsulation": "encapsulation", "tunnel": "tunnel", "options": "o
 
 @dataclass
 class Renumbering:
-    """What the numbers of a part are in the run, by number. What is not given stays as it is."""
+    """The numbers in the run, by the numbers in a part. Numbers that are not given stay as they are."""
 
     encapsulation: Numbers
     tunnel: Numbers
@@ -41,13 +41,13 @@ class Renumbering:
 
 
 def renumbering(own: Names, of_run: Names, captures: Numbers | None = None) -> Renumbering:
-    """Number in a run what a part names: new names get numbers. `captures`: the numbers of its captures there."""
+    """Number the names of a part in the run; new names get new numbers. `captures`: the numbers of its captures."""
     numbers = {kind.name: numbered(getattr(own, kind.name).values, of_run, kind.name) for kind in fields(Names)}
     return Renumbering(**numbers, captures=captures)
 
 
 def numbered(values: list[Any], of_run: Names, kind: str) -> NDArray[np.uint32]:
-    """Number names of one kind in a run."""
+    """Return the numbers in the run of names of one kind."""
     known = getattr(of_run, kind)
     number = known.number if kind == "options" else lambda name: bounded_number(known, name)
     return np.array([number(value) for value in values], np.uint32)

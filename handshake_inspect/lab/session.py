@@ -1,4 +1,4 @@
-"""One session of the lab: capture first, then whoever performs, until the kernel has finished closing.
+"""One session of the lab: first the capture, then the performance, until the kernel has finished closing.
 
 In: a scenario. Out: a `Session`: the frames as they were on the wire, at every vantage point, the socket calls of both
 ends on the same clock, and how many frames the kernel dropped. The capture is open before anybody opens a socket, so

@@ -166,7 +166,7 @@ def driver(*, owes_answer: bool = False) -> type[Driver] | None:
 
 
 class Drawn:
-    """What is drawn on. Where the terminal has gone it takes all: whoever draws must not fail, nor wait for ever."""
+    """The stream that is drawn on. If the terminal is gone, it drops everything, so that drawing never fails."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

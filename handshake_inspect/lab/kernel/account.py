@@ -1,7 +1,7 @@
 """What the kernel told of one run: every change of state of the sockets that concern it, in order of time.
 
 In: nothing; `watch` fills these. Out: plain data for `translation`, which reads it in the words of RFC 9293, and for
-whoever wants to see what the kernel said before anything was translated.
+readers who want to see what the kernel reported before anything was translated.
 """
 
 from __future__ import annotations
