@@ -42,7 +42,7 @@ Write = Callable[[bytes], object]
 
 
 def write_parquet(write: Write, connections: Connections, streams: NDArray[np.int64]) -> None:
-    """Write the columns of these streams, to what need not be able to seek."""
+    """Write the columns of these streams to a file that need not be seekable."""
     import pyarrow
     import pyarrow.parquet
 
@@ -105,7 +105,7 @@ def _occurring(values: Any, number: Integers) -> tuple[list[Any], Any]:
 
 
 class _Counted:
-    """A file for octets that says where it stands: Parquet writes offsets, and a pipe tells none."""
+    """A binary file that counts its octets: Parquet writes offsets, and a pipe has no position."""
 
     closed = False
 
@@ -121,6 +121,6 @@ class _Counted:
         return self._octets
 
     def flush(self) -> None:
-        """Leave it to who opened what is below."""
+        """Do nothing: the file below is flushed by its owner."""
 
     close = flush

@@ -41,7 +41,7 @@ def remarks(
     findings_listed: bool = False,
     empty_listed: bool = False,
 ) -> Iterator[str]:
-    """Yield the lines, but for what is `listed` in the results: UDP, findings of the run, captures without a segment.
+    """Yield the lines, except for what is `listed` in the results: UDP, findings of the run, empty captures.
 
     `udp_lister`: what lists UDP, for a reader whose command has not done so.
     """
@@ -66,7 +66,7 @@ def remarks(
 
 
 def _captures(captures: Sequence[CaptureSummary], *, udp_listed: bool, empty_listed: bool) -> Iterator[str]:
-    """Say of each capture what is worth it: that it has no segment, lost frames, has comments or disorder.
+    """Yield remarks on each capture: no segment, lost frames, comments, disorder.
 
     Of a live capture without a segment nothing is said: the command that captured says what it saw.
     """
@@ -87,7 +87,7 @@ def _captures(captures: Sequence[CaptureSummary], *, udp_listed: bool, empty_lis
 
 
 def _unread(unread: Counter[str]) -> Iterator[str]:
-    """Name the kinds of frames that hold no row, the most frequent first."""
+    """Return the kinds of frames that were not read, the most frequent first."""
     if not unread:
         return
     kinds = unread.most_common()
@@ -98,7 +98,7 @@ def _unread(unread: Counter[str]) -> Iterator[str]:
 
 
 def _icmp_errors(run: Overview) -> Iterator[str]:
-    """Say how many ICMP errors are told of no connection, or were captured again."""
+    """Yield how many ICMP errors belong to no connection, or are second copies."""
     if run.unmatched_icmp_errors:
         count = run.unmatched_icmp_errors
         quote = counted(count, "ICMP error about TCP quotes", "ICMP errors about TCP quote")
@@ -109,7 +109,7 @@ def _icmp_errors(run: Overview) -> Iterator[str]:
 
 
 def _about(name: str, about: About) -> Iterator[str]:
-    """Say what people wrote into a capture."""
+    """Yield the comments in a capture."""
     if about.files > 1:
         yield f"{name}: {about.files:,} pcap files, one behind the other: read as one"
     comments = about.comments  # not those on interfaces: capturing programs write them by themselves
@@ -128,7 +128,7 @@ def _about(name: str, about: About) -> Iterator[str]:
 
 
 def _disorder(found: Disorder) -> Iterator[str]:
-    """Say what became of frames whose times step back."""
+    """Yield what was done about frames whose times step back."""
     if found.frames:
         frames = counted(found.frames, "frame")
         yield f"{frames} out of order by up to {duration(found.largest_ns)}: put in order of time"
@@ -141,7 +141,7 @@ def _disorder(found: Disorder) -> Iterator[str]:
 
 
 def _let_go(let_go: LetGo) -> Iterator[str]:
-    """Say what is not listed any more, of a capture that did not end."""
+    """Yield what a run without an end has dropped, and does not list."""
     if let_go.connections:
         gone = f"{counted(let_go.connections, 'connection')} of {counted(let_go.segments, 'segment')}"
         if let_go.told:
@@ -154,7 +154,7 @@ def _let_go(let_go: LetGo) -> Iterator[str]:
 
 
 def _copies(run: Overview) -> Iterator[str]:
-    """Say what showed segments more than once."""
+    """Yield why segments were captured more than once."""
     names = [printable(capture.name) for capture in run.captures]
     where = f"in both {names[0]} and {names[1]}" if len(names) == 2 else "in several of the captures"
     for kind, count in run.copies.items():
@@ -163,7 +163,7 @@ def _copies(run: Overview) -> Iterator[str]:
 
 
 def _found_of_the_run(run: Overview) -> Iterator[str]:
-    """Name what no single connection shows: of each code the one that most connections show."""
+    """Yield the findings of the run: for each code the one that most connections show."""
     codes: dict[str, list[RunFinding]] = {}
     for one in run.findings:
         if one.severity in SERIOUS and one.connections:  # the others are about captures, and said above

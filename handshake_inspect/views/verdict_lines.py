@@ -1,4 +1,4 @@
-"""A verdict in few words, a line for each part: for what is compared.
+"""A verdict in few words, a line for each part, for comparisons.
 
 In: a `Verdict` and what to call the ends. Out: pairs of a heading and its text, in the order of a connection's life.
 """
@@ -11,7 +11,7 @@ from handshake_inspect.quantities import listed
 
 
 def verdict_lines(verdict: Verdict, names: Pair[str]) -> list[tuple[str, str]]:
-    """Return how a connection opened and closed, who waits, and the codes of what was found."""
+    """Return how a connection opened and closed, who owes TIME-WAIT, and the codes of its findings."""
     return [
         ("opening", opening(verdict)),
         ("closing", closing(verdict, names)),

@@ -1,4 +1,4 @@
-"""How this project says numbers, times and verdicts in words. One place, so that every view says the same.
+"""Numbers, times and kinds in words, the same for every view.
 
 In: integers and the kinds of the contract. Out: short English text.
 """
@@ -61,7 +61,7 @@ def frame_text(frame: Frame) -> str:
 
 
 def assumption(profile: Profile) -> str:
-    """Return whose TIME-WAIT is assumed, and what others hold. Always printed with a time that rests on it."""
+    """Return the assumed length of TIME-WAIT, and another common one. Always printed with a time that depends on it."""
     other = PROFILES["linux" if profile.name == "rfc" else "rfc"]
     return f"{profile.assumption}; {other.assumption.partition(':')[0]}: {other.length_ns // SECOND_NS} s"
 

@@ -40,7 +40,7 @@ def conn_log(
 
 
 def head(captures: Sequence[CaptureSummary]) -> bytes:
-    """Return what stands above the lines."""
+    """Return the header."""
     opened = min((one.first_ns for one in captures if one.first_ns is not None), default=0)
     said = [
         "#separator \\x09",
@@ -62,7 +62,7 @@ def rows(connections: Connections, streams: NDArray[np.int64]) -> Iterator[Utf8]
 
 
 def end(captures: Sequence[CaptureSummary]) -> bytes:
-    """Return what stands below them: the time of the end."""
+    """Return the footer, with the time of the end."""
     closed = max((one.last_ns for one in captures if one.last_ns is not None), default=0)
     return f"#close\t{_log_time(closed)}\n".encode()
 

@@ -2,15 +2,15 @@
 
 Data flows down this list:
 
-- `embedded`: text of others and data of ours, as it may stand in HTML; hashes for the page's own style and script.
-- `captured`: what was captured, as facts and lists.
+- `embedded`: data in HTML; hashes for the page's own style and script.
+- `captured`: the captures, as facts and lists.
 - `glance`: kinds and findings, counted.
 - `columns`: the table of connections in columns, for the page's script; its first rows in words.
 - `charts`: all connections over time, half-open ones and TIME-WAITs of hosts, handshake times of servers.
 - `packing`: markup of many ladders -> shapes and numbers, packed.
 - `ladders`: a ladder for each connection, packed.
 - `parts`: the style and script files of the page, each admitted by its hash.
-- `document`: all of it -> the page.
+- `document`: all of this -> the page.
 
 What the page looks like stands in `templates`, `css` and `js`.
 """

@@ -59,7 +59,7 @@ class Captured:
 
 
 def captured(inspection: Inspection, connections: int, exchanges: int, *, unread: Sequence[str] = ()) -> Captured:
-    """Say what was captured. The page is about so many connections, and UDP exchanges.
+    """Return the facts about the captures. The page is about so many connections, and UDP exchanges.
 
     `unread`: files that could not be read, each with the reason.
     """

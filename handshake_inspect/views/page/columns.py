@@ -1,4 +1,4 @@
-"""The table of connections: in columns for the page's script, and its first rows in words for who has none.
+"""The table of connections: in columns for the page's script, and its first rows in words without it.
 
 In: an inspection and the connections that the page lists. Out: JSON; what many connections have in common (addresses,
 behaviours, sets of findings) stands once, and columns hold its number. Moments are offsets from the first one of the
@@ -44,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell says."""
+    """The contents of a cell."""
 
     key: str
     #: Words, each with the role of the palette whose colour it has; none: `text` is all.
@@ -153,7 +153,7 @@ def table_data(inspection: Inspection, streams: NDArray[np.int64], begin_ns: int
 
 
 def _behaviour(judgement: Judgement) -> dict[str, Any]:
-    """Return what connections of one shape have in common."""
+    """Return the values that all connections of one shape share."""
     last = [states[-1] if states else None for states in judgement.states]
     return {
         "opening": judgement.handshake_kind,

@@ -1,4 +1,4 @@
-"""All of it -> the page: one HTML file with its data, its style and its script in it.
+"""All parts -> the page: one HTML file with its data, its style and its script in it.
 
 In: an inspection, the connections chosen of it, and what the command line was. Out: pieces of text, in order; the
 ladders come last, when the browser has drawn the rest already.
@@ -52,7 +52,7 @@ FILTER_WORDS = (
 
 @dataclass(frozen=True)
 class PageRequest:
-    """What the page is to be about."""
+    """What the page is about."""
 
     #: All connections that were chosen, rising.
     streams: NDArray[np.int64]
@@ -121,7 +121,7 @@ def _begin_ns(inspection: Inspection) -> int:
 
 
 def _environment() -> Environment:
-    """Return what makes HTML of the templates: every text is escaped, and none holds what a terminal would obey."""
+    """Return the template environment: every text is escaped, and without control characters."""
 
     def shown(value: Any) -> Any:
         return printable(value) if type(value) is str else value  # markup of ours is no plain str

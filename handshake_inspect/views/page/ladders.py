@@ -39,7 +39,7 @@ CallsOf = Callable[[Connection, Sequence[Step]], Sequence[SocketCall]]
 
 
 class Ladders:
-    """The ladders of a page. `calls_of`: who knows the socket calls of connections, from their steps; None: nobody."""
+    """The ladders of a page. `calls_of`: returns the socket calls of a connection from its steps, if any are known."""
 
     def __init__(self, inspection: Inspection, streams: NDArray[np.int64], calls_of: CallsOf | None = None) -> None:
         self._inspection = inspection
@@ -86,7 +86,7 @@ class Ladders:
         return fragment(ladder, title=_title(connection), facts=facts, level=4, most_rows=MOST_ROWS)
 
     def _facts(self, connection: Connection, segments: int) -> list[str]:
-        """Return what stands above the ladder."""
+        """Return the facts above the ladder."""
         several = [connection.capture] if len(self._inspection.captures) > 1 else []
         said = [moment(connection.first_ns, "utc"), counted(segments, "segment"), *connection.encapsulation]
         return [*several, *said, *(names_of_ends(self._inspection, connection) if self._has_names else ())]
@@ -102,7 +102,7 @@ def _too_long(inspection: Inspection, streams: NDArray[np.int64]) -> NDArray[np.
 
 
 def _instead(why: str, connection: Connection) -> str:
-    """Return what stands in the place of a ladder."""
+    """Return the text in place of a ladder that is not drawn."""
     segments = counted(connection.segments.originator + connection.segments.responder, "segment")
     command = f"<code>handshake-inspect show … -s {connection.stream}</code>"
     said = f"Its ladder, of {segments}, is not drawn here: {text(why)} {command} draws it."

@@ -34,7 +34,7 @@ class Packed(NamedTuple):
 
 @dataclass(frozen=True)
 class Parted:
-    """Some ladders, parted in shapes and numbers."""
+    """Some ladders, split into shapes and numbers."""
 
     #: Each once, in order of first appearance.
     shapes: list[str]
@@ -43,7 +43,7 @@ class Parted:
 
 
 def parted(ladders: Iterable[str]) -> Parted:
-    """Part markup in shapes and numbers."""
+    """Split markup into shapes and numbers."""
     known: dict[bytes, int] = {}
     apart = zip(*_apart(list(ladders)), strict=True)
     found = [(known.setdefault(shape, len(known)), numbers.decode()) for shape, numbers in apart]

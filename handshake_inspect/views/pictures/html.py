@@ -105,7 +105,7 @@ def page(ladder: Ladder, *, title: str, facts: Sequence[str] = ()) -> str:
 
 @cache
 def style_sheet() -> str:
-    """Return what a page must hold in `<style>` for its fragments to look as they should."""
+    """Return the text that a page needs in `<style>` for its fragments."""
     return f"{palette.css()}\n{files(__package__).joinpath('ladder.css').read_text(encoding='utf-8')}"
 
 
@@ -148,7 +148,7 @@ def _legend(ladder: Ladder) -> str:
 
 
 def _account(ladder: Ladder) -> str:
-    """Return what is said below; the words that are verdicts have the colours that they have everywhere."""
+    """Return the account below the ladder, with the verdicts in their usual colours."""
     one = ladder.connection
     roles = {
         "Opening": palette.OPENING_ROLES.get(one.handshake.kind, "unknown"),
@@ -164,7 +164,7 @@ def _account(ladder: Ladder) -> str:
 
 
 def _coloured(markup: str, role: str) -> str:
-    """Give the first styled words of a sentence the colour of a role: a terminal has no colour for each."""
+    """Give the first styled words of a sentence the colour of a role, which terminal styles cannot name."""
     return _STYLED.sub(f'<span class="strong state-{role}">', markup, count=1)
 
 
@@ -235,7 +235,7 @@ class _Rows:
         return self._row(kind, row, row.written, middle + self._below(row), classes, sums + _more(step, self._others))
 
     def _label(self, row: Rung) -> str:
-        """Return what stands on the arrow."""
+        """Return the text on the arrow."""
         step = row.step
         label = f"<b>{flags_words(step)}</b> {numbers_words(step, self._numbers)}"
         if step.at_closed_window:
@@ -274,7 +274,7 @@ def _label_begins(sender: End, names: Pair[str], sender_name: str = "") -> str:
 
 
 def _said(row: Rung | ErrorRung) -> str:
-    """Return what is to be said of a row from outside, and what was noticed."""
+    """Return the remarks and findings of a row."""
     if not (row.marks or row.findings):
         return ""
     said = [f'<p class="mark">{text(one)}</p>' for one in row.marks or ()]
@@ -283,7 +283,7 @@ def _said(row: Rung | ErrorRung) -> str:
 
 
 def _more(step: Step, others: tuple[Numbers, ...]) -> str:
-    """Return what is shown of a segment when somebody points at it: its numbers in the `others` of the spellings."""
+    """Return the tooltip of a segment: its numbers in the `others` of the spellings."""
     one, other = others
     (seq, ack), (seq_2, ack_2) = spelled_numbers(step, one), spelled_numbers(step, other)
     frame = step.frame if isinstance(step.frame, int) else text(frame_text(step.frame))

@@ -1,7 +1,7 @@
 """Text from anywhere, made safe to stand in HTML and SVG. The only place where that is done.
 
 In: text of unknown origin, `rich` sentences. Out: markup that holds no element but those that are written here. What a
-terminal would obey is spelled out as for terminals (`views.escape`): XML has no place for control characters either.
+terminal would obey is escaped as for terminals (`views.escape`), because XML does not allow control characters either.
 """
 
 from __future__ import annotations

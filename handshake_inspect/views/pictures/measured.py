@@ -1,4 +1,4 @@
-"""Lines of text that have room, where nobody knows the font: widths are estimated, with room to spare.
+"""Lines of text that fit, though the font is not known: widths are estimated generously.
 
 In: text, the room that there is, and how wide a character of its font is. Out: printable lines. East Asian wide
 characters count two.
@@ -21,7 +21,7 @@ WORD_MOST = 0.84
 
 
 def wrapped(said: str, room: float, character: float) -> list[str]:
-    """Break text into lines that have room, at spaces; a word that is too long is broken too."""
+    """Break text into lines that fit, at spaces; a word that is too long is broken too."""
     most = max(int(room / character), 8)
     most_of_word = int(most * WORD_MOST)
     lines = [""]
@@ -39,7 +39,7 @@ def wrapped(said: str, room: float, character: float) -> list[str]:
 
 
 def flowed(items: Sequence[str], room: float, character: float) -> list[str]:
-    """Put items one after another on lines that have room."""
+    """Put items one after another on lines that fit."""
     lines: list[str] = []
     for item in filter(str.strip, map(printable, items)):
         if lines and cell_len(lines[-1]) + 3 + cell_len(item) <= room / character:

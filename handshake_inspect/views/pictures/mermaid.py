@@ -48,7 +48,7 @@ LINE = 56
 
 
 def diagram(ladder: Ladder, *, title: str, facts: Sequence[str] = ()) -> Iterator[str]:
-    """Yield the lines of the diagram; what belongs to the fence around it is not among them."""
+    """Yield the lines of the diagram, without the fence around it."""
     yield "sequenceDiagram"
     for end in ENDS:
         yield f"    participant {_IDS[end]} as {_text(ladder.addresses[end])}"
@@ -80,7 +80,7 @@ def _row(ladder: Ladder, row: Row) -> Iterator[str]:
 
 
 def _segment(ladder: Ladder, row: Rung) -> str:
-    """Return the arrow of a segment, with what it is, what it carries, and why its numbers are right."""
+    """Return the arrow of a segment with its control bits, payload and arithmetic."""
     step, numbers = row.step, ladder.spelling.numbers
     window = " ".join(filter(None, window_words(step)))
     again = "again" if step.retransmission else ""
@@ -94,7 +94,7 @@ def _segment(ladder: Ladder, row: Rung) -> str:
 
 
 def _error(ladder: Ladder, row: ErrorRung) -> Iterator[str]:
-    """Yield an ICMP error: an arrow from the other end; from somebody on the way, who is not in the diagram, a note."""
+    """Yield an ICMP error: an arrow from the other end, or a note for a router, which is not in the diagram."""
     error = row.error
     quoted = details(error, ladder.spelling.numbers, ladder.spellings)
     said = _lines([f"{row.time} {ladder.unit} {label(error).plain}", *(one.plain for one in quoted)])
@@ -141,5 +141,5 @@ def _lines(said: Sequence[str]) -> str:
 
 
 def _text(said: str) -> str:
-    """Return text that Mermaid takes for nothing but text."""
+    """Return text escaped so that Mermaid takes it for text only."""
     return _UNSAFE.sub(lambda found: f"#{ord(found[0][0])};{found[0][1:]}", printable(said))

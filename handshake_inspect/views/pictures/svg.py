@@ -66,7 +66,7 @@ CLOSED = StateAt("CLOSED", "timer")
 
 
 def picture(ladder: Ladder, *, title: str, facts: Sequence[str] = ()) -> str:
-    """Return the file."""
+    """Return the text of the SVG file."""
     drawing = _Drawing(ladder)
     drawing.header(title, facts)
     drawing.rows([*ladder.rows, *ladder.deadlines])
@@ -94,7 +94,7 @@ class _Drawing:
     # Above and below the rungs.
 
     def header(self, title: str, facts: Sequence[str]) -> None:
-        """Write the title, whose connection it is, and how it opened and closed."""
+        """Write the title, the ends, and how the connection opened and closed."""
         ladder, columns = self._ladder, self._columns
         self._y += 18
         for line in wrapped(title, columns.width - 2 * MARGIN, 19 * BOLD_WIDTH):
@@ -115,7 +115,7 @@ class _Drawing:
         self._y += 12
 
     def legend(self) -> None:
-        """Say what the patterns of the lanes mean, those that are used, and the letters."""
+        """Write the meaning of the letters, and of the patterns of the lanes that are used."""
         self._y += 26
         for pattern, said in legend_of(self._ladder):
             place = f'width="26" height="{SWATCH}" transform="translate({MARGIN} {self._y - SWATCH + 1.5:g})"'
@@ -129,7 +129,7 @@ class _Drawing:
             self._y += 17
 
     def remarks(self) -> None:
-        """Write what was noticed, and no segment shows."""
+        """Write the findings that no segment shows."""
         drawn = {id(one) for row in self._ladder.rows if isinstance(row, Rung | ErrorRung) for one in row.findings}
         for finding in self._ladder.connection.findings:
             if id(finding) not in drawn:
@@ -230,7 +230,7 @@ class _Drawing:
         self._y = max(self._y + ROW, below - 6, beside + 2)
 
     def _remarks_below(self, row: Rung | ErrorRung, remarks: list[tuple[str, str]], y: float) -> float:
-        """Write what is said of a row below its arrow. Returns where it ends."""
+        """Write the remarks of a row below its arrow; return where they end."""
         remarks = [*remarks, *((one, "t-error") for one in row.marks or ())]
         remarks += [(finding_text(one).plain, f"t-{one.severity}") for one in row.findings]
         for said, style in remarks:
@@ -240,7 +240,7 @@ class _Drawing:
         return y
 
     def _sums(self, y: float, row: Rung) -> float:
-        """Write the arithmetic beside a segment: what a number must be, whether it is, why. Returns where it ends."""
+        """Write the arithmetic beside a segment: what a number must be, whether it is, why; return where it ends."""
         for line in row.step.arithmetic:
             said, sign = f"{sum_words(line, self._numbers)} ", VERDICT_SIGNS[line.holds]
             whole = f"{said}{sign} {line.reason}"
@@ -254,7 +254,7 @@ class _Drawing:
         return y
 
     def _why(self, y: float, said: str, style: str) -> float:
-        """Write something beside a row in as many lines as it needs. Returns where it ends."""
+        """Write text beside a row in as many lines as it needs; return where it ends."""
         for number, line in enumerate(wrapped(said, WHY_WIDTH, 12 * SANS_WIDTH)):
             self._write(self._columns.why + (10 if number else 0), y, line, style)
             y += LINE
@@ -320,7 +320,7 @@ class _Drawing:
         return [role for role in palette.STATES if role in used]
 
     def file(self, title: str) -> str:
-        """Put everything together."""
+        """Return the whole file."""
         width, height = self._columns.width, round(self._y + MARGIN - 10)
         told = " ".join(sentence.plain for _, said in self._ladder.account() for sentence in said)
         return (
@@ -336,7 +336,7 @@ class _Drawing:
 
 
 def _hover(row: Rung) -> str:
-    """Say of a segment what is shown when somebody points at it: its numbers in all spellings."""
+    """Return the tooltip of a segment: its numbers in all spellings."""
     step = row.step
     seq = f"seq {step.symbolic_seq} = {step.relative_seq} = {step.seq}"
     ack = "" if step.ack is None else f", ack {step.symbolic_ack} = {step.relative_ack} = {step.ack}"

@@ -20,7 +20,7 @@ LANE_LEAST = 330
 
 @dataclass(frozen=True)
 class Columns:
-    """Where things stand, from left to right: time, left state, left lane, arrows, right lane, right state, why."""
+    """The columns, from left to right: time, left state, left lane, arrows, right lane, right state, why."""
 
     #: Between the lanes.
     room: int
@@ -59,7 +59,7 @@ class Lane:
     pieces: list[tuple[float, StateAt]] = field(default_factory=list)
 
     def becomes(self, y: float, at: StateAt) -> None:
-        """Begin another piece if the state is another, or known otherwise."""
+        """Begin another piece if the state or its basis differs."""
         if not self.pieces or self.pieces[-1][1] != at:
             self.pieces.append((y, at))
 

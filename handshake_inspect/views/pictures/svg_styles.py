@@ -1,6 +1,6 @@
 """How a ladder as SVG is coloured: plain rules, and dark ones for a reader who asks for them.
 
-In: the roles of `views.palette` that are drawn. Out: what stands in `<style>` and `<defs>`.
+In: the roles of `views.palette` that are drawn. Out: the text in `<style>` and `<defs>`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ROLES = {role: role for role in palette.STATES} | _KINDS
 
 
 def style_sheet() -> str:
-    """Return the rules: light as they stand, dark where the reader asks for it."""
+    """Return the rules: light by default, dark if the reader prefers that."""
     rules = [
         f".ladder {{ font-family: {palette.FONT}; font-size: 12px; }}",
         f".label, .offer, .payload, .call {{ font-family: {palette.MONO}; }}",

@@ -58,13 +58,13 @@ def legend_of(ladder: Ladder) -> list[tuple[str, str]]:
 
 
 def deadline_words(deadline: Deadline) -> list[str]:
-    """Say until when an end waits, and on what assumption; or how its wait was seen to end."""
+    """Return until when an end waits, and on what assumption; or how its wait was seen to end."""
     if deadline.ended:
         return ["TIME-WAIT", deadline.ended]
     return [f"TIME-WAIT until {deadline.until} at the earliest", profile_of(deadline.wait.profile).assumption]
 
 
 def verdict_words(connection: Connection) -> str:
-    """Say how a connection opened and closed: "opened three-way, closed four-way"."""
+    """Return how a connection opened and closed: "opened three-way, closed four-way"."""
     opening, closing = connection.handshake.kind, connection.teardown.kind
     return f"opening {opening}, closing {closing}"

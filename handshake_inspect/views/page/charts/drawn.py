@@ -42,7 +42,7 @@ def narrowing(name: str, query: str) -> Markup:
 
 
 def plain_table(caption: str, titles: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
-    """Return a table of words and numbers: what a picture shows, for who reads it."""
+    """Return the contents of a picture as a table of words and numbers, for readers."""
     head = element("tr", *(element("th", title, scope="col") for title in titles))
     body = together(element("tr", *(element("td", cell) for cell in row)) for row in rows)
     table = element(

@@ -1,4 +1,4 @@
-"""Where ticks stand on an axis, and what stands at them. `timeline-words.js` has the same steps of time.
+"""The ticks of axes, and their words. `timeline-words.js` has the same steps of time.
 
 In: how far an axis reaches. Out: ticks, each with its place and its words.
 """
@@ -95,7 +95,7 @@ def decade_ticks(low_ns: int, high_ns: int) -> list[Tick]:
 
 
 def log_place(value_ns: int, low_ns: int, high_ns: int) -> float:
-    """Return where a duration stands on a logarithmic axis, as a share of it; 0 stands with the shortest."""
+    """Return the place of a duration on a logarithmic axis, as a share of it; 0 is placed with the shortest."""
     span = math.log10(high_ns) - math.log10(low_ns)
     return min(max((math.log10(max(value_ns, low_ns)) - math.log10(low_ns)) / span, 0.0), 1.0)
 

@@ -141,7 +141,7 @@ def _row(one: _Seen, end_ns: int, captured_ns: int) -> Markup:
 
 
 def _explorer() -> Markup:
-    """Return what the script fills: buttons, a canvas for single connections, and words for what is pointed at."""
+    """Return the elements that the script fills: buttons, a canvas for single connections, and a line of words."""
 
     def button(do: str, words: str, label: str) -> Markup:
         return element("button", words, type="button", class_="quiet", data_do=do, aria_label=label, title=label)
