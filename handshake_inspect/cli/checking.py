@@ -48,7 +48,7 @@ class Checker:
     profile: str
     reader: str
     jobs: int | None
-    #: Is kept what became of checks that are met?
+    #: Keep the results of checks that are met, too.
     keep_all: bool
     #: Ladders that may still be drawn.
     ladders_left: int

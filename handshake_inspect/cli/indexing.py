@@ -80,7 +80,7 @@ class IndexMaking:
     """An index that is being made."""
 
     places: Places
-    #: What was read, once it was.
+    #: The inspection, once everything was read.
     reading: FilesRead | None = None
 
 

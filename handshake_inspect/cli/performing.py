@@ -44,7 +44,7 @@ FOR_SCRIPTS = ("hold", "keep", "pass")
 #: What stands behind a scenario's name, by `Vantage.name`.
 SEEN = {"loopback": "on loopback", "client": "seen at the client's end", "server": "seen at the server's end"}
 
-#: So many of the things that are wrong with one run are told.
+#: How many of the errors of one run are printed.
 WRONG_SHOWN = 3
 
 

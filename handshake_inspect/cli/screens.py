@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from handshake_inspect.screen.sight import Source
     from handshake_inspect.screen.terminal import Suited
 
-#: So many new objects make the collector look again, as Python has it: a screen may stay for days.
+#: After so many new objects the garbage collector runs again, Python's default: a screen may stay for days.
 OFTEN = 700
 
 #: What to install where Textual is missing.

@@ -12,7 +12,7 @@ from handshake_inspect.cli.options import once, profile_option, write_option
 
 #: tcpdump's largest snapshot length. Only BIG TCP comes near.
 FRAME_OCTETS_MAX = 262144
-#: What is looked at of a frame that is not saved: its headers, whatever is around them. Loopback has frames of 64 KiB.
+#: How many octets of a frame that is not saved are read: its headers, with any tunnels. Loopback has frames of 64 KiB.
 FRAME_OCTETS = 4096
 
 

@@ -24,7 +24,7 @@ from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.connections.splitting.rows import RESPONDER
 from handshake_inspect.inspection import Inspection
 
-#: So many ways in which connections differ keep all their rows, to be drawn: the first ones.
+#: How many kinds of differences, the first ones, keep all their rows to be drawn.
 DRAWN = 3
 #: Two connections that belong together.
 _Pair = tuple[Candidate, Candidate]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-#: What is left out of a capture's name: "echo.pcap.gz" has "echo.expect.toml" beside it.
+#: Endings that are left out of a capture's name: "echo.pcap.gz" has "echo.expect.toml" beside it.
 CAPTURE_ENDINGS = (".gz", ".zst", ".xz", ".bz2", ".lzma", ".pcapng", ".pcap", ".cap", ".snoop", ".dmp")
 ENDING = ".expect.toml"
 

@@ -50,7 +50,7 @@ class CheckedCapture:
     ladders: dict[int, list[Text]] = field(default_factory=dict)
     #: How long it took, with the reading.
     seconds: float = 0.0
-    #: What was read.
+    #: The inspection of what was read.
     files: list[str] = field(default_factory=list)
     #: What the captures do not say of themselves: damage, frames that were dropped or not read.
     remarks: list[str] = field(default_factory=list)

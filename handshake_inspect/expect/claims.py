@@ -23,7 +23,7 @@ ENDS: Mapping[str, End] = {
 }  # fmt: skip
 #: Which no file can expect.
 NOT_KNOWN = "not known"
-#: What is looked at for how many segments are sent again, and for how many octets are (`conditions.alike`).
+#: The columns that decide how many segments are retransmitted, and how many octets are sent (`expect.alike`).
 RETRANSMISSIONS_COLUMNS = frozenset({
     "judgement", "history", "codes", "retransmissions", "syn_retransmissions", "syn_ack_retransmissions",
     "fin_retransmissions",

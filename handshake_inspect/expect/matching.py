@@ -45,7 +45,7 @@ class Check:
 
     #: In words: "stream 0 (127.0.0.1:54668 → 127.0.0.1:8000)", "connections".
     title: str
-    #: What was asked: the place of the [[expect]] table, of the key.
+    #: Where it is written: the place of the [[expect]] table, of the key.
     place: Place
     #: The connection that was looked at; None: all of them were counted.
     connection: Connection | None

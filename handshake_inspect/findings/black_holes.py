@@ -17,14 +17,14 @@ from handshake_inspect.findings.rule import WARN, rule
 from handshake_inspect.findings.segment_sizes import DEFAULT_MSS, offered_mss, path_mtu_errors
 from handshake_inspect.sets import first_of_equal, first_of_runs
 
-#: So often the same segment is not lost by chance while others pass.
+#: A segment that is lost so often, while others pass, is not lost by chance.
 SENT_TOO_LARGE = 4
-#: So often, if the same octets pass in smaller segments.
+#: The same, if its octets pass in smaller segments.
 SENT_BEFORE_SMALLER = 3
-#: So large a segment passes nearly everywhere, over IPv4 too: each link of IPv6 takes 1,280 octets (RFC 8200 §5). What
-#: is dropped though it is no larger is dropped for what it says, as the first of TLS by a filter.
+#: A segment of this size passes nearly everywhere, over IPv4 too: each link of IPv6 takes 1,280 octets (RFC 8200 §5).
+#: If one that is no larger is dropped, that is for its contents, as a filter drops the first segment of TLS.
 FITS_ANYWHERE = DEFAULT_MSS[6]
-#: Smaller ones no kernel tries (Linux: half of tcp_base_mss, which is 1,024), but a probe of a closed window is.
+#: No kernel tries smaller segments (Linux: half of tcp_base_mss, which is 1,024), but probes of a closed window are.
 SMALLEST_TRIED = 256
 
 

@@ -29,9 +29,9 @@ from handshake_inspect.findings.rule import WARN, rule
 
 #: Of the reasons why an RST counts or does not: with which it can work.
 CAN_WORK = np.isin(np.arange(len(RESET_REASONS)), (AT_NEXT, OF_SYN, UNCHECKED, CAUGHT_UP, LAST_WORD, BELIED))
-#: So many RSTs of one end are a storm.
+#: From so many RSTs of one end on it is a storm.
 STORM = 10
-#: So many segments with an old acknowledgment are no accident.
+#: From so many segments with an old acknowledgment on it is no accident.
 FALLEN_BACK = 3
 
 

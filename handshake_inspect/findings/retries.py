@@ -21,7 +21,7 @@ from handshake_inspect.tcp.time_wait import SECOND_NS
 FIRST_TIMEOUTS = {1: "1 s, doubling (RFC 6298)", 3: "a first timeout of 3 s, as before RFC 6298 (2011)"}
 #: An interval is taken for one of a schedule within this part of it. Linux's timer wheel is up to an eighth late.
 WITHIN = 0.15
-#: So many times are named; of Linux's SYN retries there are no more (`tcp_syn_retries` 6, and 4 linear ones).
+#: How many times a message names; Linux makes no more SYN retries (`tcp_syn_retries` 6, and 4 linear ones).
 NAMED = 10
 #: Linux sends so many SYNs after equal times before it doubles them (`tcp_syn_linear_timeouts` 4, from 6.5 on).
 LINEAR = 5

@@ -18,7 +18,7 @@ from handshake_inspect.findings.closed_windows import closed_windows
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 
-#: So many repetitions are many (Suricata's number).
+#: From so many retransmissions on they are reported (Suricata's number).
 MANY = 10
 
 

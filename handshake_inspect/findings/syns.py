@@ -12,7 +12,7 @@ from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, R
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, rule
 
-#: So long Linux tries to open a connection: the last SYN after 67 s, and 64 s for its answer (`tcp_syn_retries` 6).
+#: How long Linux tries to open a connection: the last SYN after 67 s, and 64 s for its answer (`tcp_syn_retries` 6).
 TRYING_NS = 131_000_000_000
 
 

@@ -15,7 +15,7 @@ from handshake_inspect.table import frame_numbers
 
 #: RFC 6298 §2.1: before this time has passed a SYN is not sent again; until then it is not unanswered, only not yet.
 FIRST_RETRY_NS = 1_000_000_000
-#: So long a third segment may be on its way where no other connection of the listener shows how long they take.
+#: How long a third segment may take, if no other connection of the listener shows how long they take.
 ON_ITS_WAY_NS = 50_000_000
 
 

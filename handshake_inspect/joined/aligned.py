@@ -57,7 +57,7 @@ class Origins:
     number: Rows
     #: Is it the initial number?
     is_initial: Mask
-    #: What was added on the way to all numbers of an end, modulo 2**32.
+    #: What was added on the path to all numbers of an end, modulo 2**32.
     shift: Rows
 
 

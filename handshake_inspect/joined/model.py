@@ -55,7 +55,7 @@ class DirectionFate:
     arrived: int
     #: Died on the way: frames near the sender.
     lost: tuple[int, ...]
-    #: Not seen at the other place: whether they died or its capture did not run cannot be told. Frames near the sender.
+    #: Not seen at the other place: lost, or its capture did not run. Frames near the sender.
     unseen: tuple[int, ...]
     #: Second copies of what arrived: frames near the receiver, as all below.
     copied: tuple[int, ...]
@@ -156,7 +156,7 @@ class JoinedSegment:
     late: bool
     #: How long it was under way, by the best guess; None if that is not known.
     delay_ns: int | None
-    #: What was not the same when it arrived: what, before, after.
+    #: What changed between sending and arrival: what, before, after.
     changes: tuple[tuple[str, str, str], ...]
 
 

@@ -22,7 +22,7 @@ from handshake_inspect.tcp.options import parse
 
 #: Bits that prove a pair.
 ENOUGH = 32
-#: Of so many segments of an end identifications are compared: of more, two strangers share one by chance.
+#: How many segments of an end are compared by IP identification: with more, strangers share one by chance.
 FIRST_SEGMENTS = 4
 #: Initial TTLs that hosts use; routers lower them, and seldom so far as to the next one.
 INITIAL_TTLS = (32, 64, 128, 255)

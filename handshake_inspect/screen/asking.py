@@ -19,7 +19,7 @@ from textual.widgets import Input
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.lines import Line
 
-#: What is asked for, and what it is called there.
+#: What can be asked for, and its label.
 ASKED = {"filter": "filter", "find": "find", "save": "write to", "save-all": "write all to"}
 
 

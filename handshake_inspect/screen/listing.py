@@ -29,7 +29,7 @@ from handshake_inspect.screen.columns import Column, Piece, Placed, cell_of, col
 from handshake_inspect.screen.sight import ListSnapshot, Streams
 from handshake_inspect.views.escape import printable
 
-#: So many connections say how wide the columns are.
+#: How many connections are measured for the widths of the columns.
 SAMPLE = 200
 #: A connection, and how long it lasted, where the clock tells.
 Seen = tuple[Connection, int | None]
@@ -77,9 +77,9 @@ class Listing(ScrollView, can_focus=True):
         #: The line that is chosen, and its stream.
         self._cursor = 0
         self.stream: int | None = None
-        #: Is the last line chosen because it is the last?
+        #: The last line stays chosen when more come.
         self.follows = False
-        #: What was drawn where.
+        #: The pieces and background that each line was drawn with.
         self._drawn: dict[int, tuple[list[Piece], str]] = {}
         #: Connections in view, and of which sight and lines they are.
         self._made: tuple[ListSnapshot | None, tuple[int, ...], dict[int, Seen]] = (None, (), {})

@@ -26,7 +26,7 @@ from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
 
 R = TypeVar("R")
-#: Between two looks at all connections at the least; and of the time, at most one part in so many is spent on them.
+#: The least time between two looks at all connections; and looks take at most one part in so many of the time.
 LOOK_EVERY_S, LOOK_SHARE = 0.2, 5
 
 

@@ -23,13 +23,13 @@ from handshake_inspect.screen.topics import finding_lines, help_lines, text_line
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_layout import wrap
 
-#: What was there stays until there is a new ladder, but no longer than so long.
+#: How long an old text stays at most until there is a new ladder.
 SOON_S = 0.2
 #: Of the time, at most one part in so many is spent on drawing the ladder of a busy connection again.
 LADDER_SHARE = 4
-#: What is read where the filter leaves no connection.
+#: The text when the filter leaves no connection.
 NOTHING = ("nothing",)
-#: Said where nothing but datagrams came.
+#: The text when only datagrams have come.
 UDP_ONLY = "Datagrams of UDP have come, which make no connection: sniff --udp prints a line for each."
 #: The last characters of an output tell whether there is more.
 TAIL = 200
@@ -43,7 +43,7 @@ class ShownText:
         self._listing = listing
         self._text = text
         self._colours = colours
-        #: What is to be read: "ladder", "findings", "output", "remarks" or "help".
+        #: What is shown: "ladder", "findings", "output", "remarks" or "help".
         self.shows = "ladder"
         #: What the text was made of, and when it may be made again.
         self._drawn: tuple[object, ...] = ()

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted
 
-#: So many calls of one function in a row are shown one by one.
+#: Up to so many calls of one function in a row are shown one by one.
 CALLS_MAX = 4
 
 

@@ -21,7 +21,7 @@ from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES, s
 from handshake_inspect.views.segment_words import sack_words
 from handshake_inspect.views.words import time_of_day
 
-#: What is printed a line for: a segment, an ICMP error that quotes one, a TIME-WAIT at its end.
+#: What gets a line: a segment, an ICMP error that quotes one, a TIME-WAIT at its end.
 Happening = Step | IcmpError | TimeWait
 #: Narrower terminals get times of day in milliseconds.
 WIDTH_FOR_MICROSECONDS = 100

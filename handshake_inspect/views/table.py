@@ -17,7 +17,7 @@ from handshake_inspect.quantities import counted, duration_or_dash, listed
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.words import round_trip
 
-#: So many rows are looked at to find the widths of the columns.
+#: How many rows are measured for the widths of the columns.
 ROWS_MEASURED = 500
 GAP = "  "
 #: The last column, of remarks, is cut to this before other columns are dropped: "RST by responder" fits.

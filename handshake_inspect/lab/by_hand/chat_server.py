@@ -23,7 +23,7 @@ from handshake_inspect.lab.world import LabError
 
 #: <linux/in.h>, <linux/in6.h>: report ICMP errors on this socket.
 IP_RECVERR, IPV6_RECVERR = 11, 25
-#: So many intervals of silence, and somebody counts as gone.
+#: After so many intervals of silence a member counts as gone.
 SILENT_INTERVALS = 3
 #: The room is full.
 PEOPLE_MAX = 100

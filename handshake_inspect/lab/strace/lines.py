@@ -55,7 +55,7 @@ class SystemCall:
     result: str = "?"
     returned_ns: int = 0
     returned_at: int = 0
-    #: Is nothing told of how long it took, so that it may have returned long before `returned_ns`?
+    #: Its duration is not known: it may have returned long before `returned_ns`.
     is_untimed: bool = False
     #: A moment by which it has returned for certain, whatever strace did meanwhile: its second line, or the next one of
     #: its thread. 0: there is none.

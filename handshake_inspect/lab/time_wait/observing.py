@@ -36,7 +36,7 @@ Cause = Literal["ran-out", "reused", "reset-or-destroyed", "destroyed"]
 #: The pause after a look is so many times the processor's time that it took: a seventh of one processor at most.
 REST = 6
 PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 1.0
-#: So long after a step of the wheel there is a look: the timers of 10,000 entries take some milliseconds to fire.
+#: How long after a step of the wheel the next look is: the timers of 10,000 entries take some milliseconds to fire.
 AFTER_STEP_NS = 8_000_000
 Numbers = npt.NDArray[np.int64]
 

@@ -52,7 +52,7 @@ class Glance:
         return all(entry.gone for entry in self.entries)
 
 
-#: What is told of a stay.
+#: A session, then glances.
 Told = Generator[Session | Glance, None, None]
 
 

@@ -71,7 +71,7 @@ class PageRequest:
     ports: PortRange | None = None
     #: Files that could not be read, each with the reason.
     unread: Sequence[str] = ()
-    #: Who knows the socket calls of connections.
+    #: Returns the socket calls of a connection; None: none are known.
     calls_of: CallsOf | None = None
     #: How many processes work; None: one for each core.
     jobs: int | None = None

@@ -19,7 +19,7 @@ from handshake_inspect.views.page.charts.over_time import PARTS, SHORTEST_NS, Li
 
 #: Listeners that are drawn, and that the table names.
 DRAWN, LISTED = 6, 30
-#: So many are looked at for those that are worth it.
+#: How many listeners are considered for a panel.
 LOOKED_AT = 300
 
 
