@@ -39,7 +39,6 @@ import contextlib
 import errno
 import gc
 import os
-import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -145,7 +144,7 @@ def _refuse(error: click.ClickException) -> int:
     """Print a wrong use in one line, with the help that would show the right one."""
     context = getattr(error, "ctx", None)
     hint = f" See {context.command_path} --help." if context else ""
-    message = re.sub(r"\b(integer|float) range\b", r"\1", " ".join(error.format_message().split()))  # of click.IntRange
+    message = " ".join(error.format_message().split())
     click.echo(f"Error: {message.rstrip('.?')}{'?' if message.endswith('?') else '.'}{hint}", err=True)
     return 2
 

@@ -5,10 +5,8 @@ In: text. Out: octets or seconds. Anything else is refused in one line that show
 
 from __future__ import annotations
 
-import math
 import re
 from fractions import Fraction
-from typing import Any
 
 import click
 
@@ -22,17 +20,6 @@ SIZE_UNITS = {unit.lower() + b: count for unit, count in (OCTETS | BINARY).items
 SPAN_UNITS = {unit: ns // SECOND_NS for unit, ns in UNITS_NS.items() if ns >= SECOND_NS} | {"d": 86_400}
 
 _AMOUNT = re.compile(r"\s*(?P<number>\d{1,15}(?:\.\d{1,9})?)\s*(?P<unit>[a-zA-Z]*)\s*", re.ASCII)
-
-
-class Seconds(click.FloatRange):
-    """Seconds between two bounds, without `nan` and `inf`, which FloatRange accepts."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read the value of an option. Raises click.BadParameter."""
-        seconds = float(super().convert(value, param, ctx))
-        if not math.isfinite(seconds):
-            self.fail(f"{value!r} is no number of seconds", param, ctx)
-        return seconds
 
 
 def size(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:

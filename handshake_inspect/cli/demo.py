@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from handshake_inspect.cli.bounds import PORT
 from handshake_inspect.cli.options import ladder_options, lesson_options, write_option
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 @click.option("--half-close", is_flag=True, default=None, help="The first end closes its sending direction only.")
 @click.option("--ipv6", is_flag=True, default=None, help="Over ::1 instead of 127.0.0.1.")
 @click.option("--message", metavar="TEXT", help="What the client sends.  [default: bith]")
-@click.option(
-    "--port", metavar="PORT", type=click.IntRange(0, 65535), help="Port of the server; the kernel chooses one."
-)
+@click.option("--port", metavar="PORT", type=PORT, help="Port of the server; the kernel chooses one.")
 @click.option("--replay", is_flag=True, help="Show a session that was recorded; this works on any system.")
 @click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
 @click.option("--wait", is_flag=True, help="Then follow the kernel's TIME-WAIT to its end, 60 s, with a countdown.")

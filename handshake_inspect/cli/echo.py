@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from handshake_inspect.cli.amounts import Seconds
+from handshake_inspect.cli.bounds import PORT, Seconds, Whole
 from handshake_inspect.cli.echo_chat import chat
 from handshake_inspect.cli.groups import Group
 
@@ -76,15 +76,13 @@ command.add_command(chat)
 
 @command.command("serve")
 @click.option("--host", metavar="ADDRESS", help="Where to listen: an address or a name.  [default: loopback]")
-@click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", help="0: the kernel chooses one.  [default: 0]")
+@click.option("--port", type=PORT, metavar="PORT", help="0: the kernel chooses one.  [default: 0]")
 @click.option("--ipv6", is_flag=True, help="On ::1, or on the IPv6 address of that name.")
 @click.option("--plain", is_flag=True, help="Send back what came as it is, not in upper case.")
-@click.option(
-    "--backlog", type=click.IntRange(0, 65535), metavar="N", help="How many may wait to be accepted.  [default: 5]"
-)
+@click.option("--backlog", type=Whole(0, 65535), metavar="N", help="How many may wait to be accepted.  [default: 5]")
 @click.option("--one-at-a-time", is_flag=True, help="The next client waits until this one has left.")
 @click.option("--close-first", is_flag=True, help="Close each connection after the first answer.")
-@click.option("--clients", type=click.IntRange(1), metavar="N", help="End after N clients (UDP: datagrams).")
+@click.option("--clients", type=Whole(1), metavar="N", help="End after N clients (UDP: datagrams).")
 @click.option("--timeout", "timeout_s", type=Seconds(0.001, 86400), metavar="SECONDS",
               help="Leave a client that is silent for so long.")  # fmt: skip
 @shared_options(
@@ -123,7 +121,7 @@ def serve_command(quiet: bool, **given: Any) -> int:
 @click.option("--message", "messages", multiple=True, metavar="TEXT", help="Say this and end; may be repeated.")
 @click.option(
     "--source-port",
-    type=click.IntRange(1, 65535),
+    type=Whole(1, 65535),
     metavar="PORT",
     help="The client's own port; the kernel chooses one.",
 )

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from handshake_inspect.cli.amounts import Seconds
+from handshake_inspect.cli.bounds import PORT, Seconds, Whole
 from handshake_inspect.cli.groups import Group
 
 
@@ -23,9 +23,7 @@ def chat() -> None:
 
 @chat.command("serve")
 @click.option("--host", metavar="ADDRESS", help="Where to listen: an address or a name.  [default: loopback]")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="0: the kernel chooses one.  [default: 0]"
-)
+@click.option("--port", type=PORT, default=0, metavar="PORT", help="0: the kernel chooses one.  [default: 0]")
 @click.option("--ipv6", is_flag=True, help="On ::1, or on the IPv6 address of that name.")
 @click.option(
     "--keep-alive",
@@ -36,7 +34,7 @@ def chat() -> None:
     metavar="SECONDS",
     help="Ask who has been silent for so long; three times in vain, and they are gone.",
 )
-@click.option("--people", type=click.IntRange(1), metavar="N", help="End when N have come and all have left.")
+@click.option("--people", type=Whole(1), metavar="N", help="End when N have come and all have left.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not print the socket calls.")
 def serve_command(
     host: str | None, port: int, ipv6: bool, keep_alive_s: float, people: int | None, quiet: bool

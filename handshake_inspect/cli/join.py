@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handshake_inspect.cli.bounds import PORT, Whole
 from handshake_inspect.cli.options import file_name, jobs_option, once, reader_option
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("client", metavar="CLIENT", type=file_name)
 @click.argument("server", metavar="SERVER", type=file_name)
 @click.option(
-    "-s", "--stream", metavar="N", type=click.IntRange(min=0), multiple=True, callback=once("join once for each"),
+    "-s", "--stream", metavar="N", type=Whole(min=0), multiple=True, callback=once("join once for each"),
     help="Which connection, by its number in the table.",
 )  # fmt: skip
 @click.option(
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     help="Only connections of this address or network.",
 )  # fmt: skip
 @click.option(
-    "--port", metavar="PORT", type=click.IntRange(0, 65535), multiple=True, callback=once("join once for each"),
+    "--port", metavar="PORT", type=PORT, multiple=True, callback=once("join once for each"),
     help="Only connections of this port.",
 )  # fmt: skip
 @click.option("--format", "format_", type=click.Choice(["text", "json", "ndjson"]), default="text", show_default=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from handshake_inspect.cli.bounds import Whole
 from handshake_inspect.cli.groups import Group
 from handshake_inspect.cli.options import ladder_options, lesson_options, write_option
 
@@ -117,8 +118,8 @@ def run_command(
 
 @command.command("soak")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Each N times.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="At most N at once.")
+@click.option("--times", type=Whole(min=1), default=1, show_default=True, metavar="N", help="Each N times.")
+@click.option("-j", "--jobs", type=Whole(min=1), metavar="N", help="At most N at once.")
 def soak_command(names: tuple[str, ...], times: int, jobs: int | None) -> int:
     """Run scenarios, many at once, and say of each whether it was as promised; exit 1 if one was not.
 
@@ -140,7 +141,7 @@ def soak_command(names: tuple[str, ...], times: int, jobs: int | None) -> int:
 @command.command("record")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Record every scenario.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="At most N at once.")
+@click.option("-j", "--jobs", type=Whole(min=1), metavar="N", help="At most N at once.")
 @click.option("--calls", is_flag=True, help="Write NAME.json too, the socket calls, for `demo --replay`; no page.")
 @click.option(
     "-o",

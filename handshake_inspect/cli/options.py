@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from handshake_inspect.cli.bounds import PORT, Whole
 from handshake_inspect.plain import plain
 from handshake_inspect.tcp.time_wait import PROFILES, profile_of
 
@@ -47,7 +48,7 @@ def jobs_option(function: F) -> F:
         "-j",
         "--jobs",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=Whole(min=1),
         help="Work with N processes (Linux) or threads.  [default: one for each core that may be used]",
     )(function)
 
@@ -200,7 +201,7 @@ def selection_options(function: F) -> F:
         click.option(
             "--port",
             metavar="PORT",
-            type=click.IntRange(0, 65535),
+            type=PORT,
             multiple=True,
             callback=once("for several ports: --where 'responder.port in [80, 443]'"),
             help="Only connections of this port.",
@@ -246,7 +247,7 @@ def ladder_options(function: F) -> F:
         click.option(
             "--payload",
             "payload_octets",
-            type=click.IntRange(0, 65535),
+            type=Whole(0, 65535),
             default=16,
             show_default=True,
             metavar="N",

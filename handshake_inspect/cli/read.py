@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 import click
 
+from handshake_inspect.cli.bounds import Whole
 from handshake_inspect.cli.options import (
     FORMATS,
     SelectionOptions,
@@ -28,10 +29,10 @@ from handshake_inspect.cli.options import (
 @selection_options
 @click.option("--sort", metavar="FIELD", help="Order by a field of the JSON; -FIELD puts the largest first.")
 @click.option(
-    "--keep", type=click.IntRange(min=0), metavar="N",
+    "--keep", type=Whole(min=0), metavar="N",
     help="Of csv, ndjson, zeek: hold N connections; the others are written once they are over. Of a pipe 1,000,000.",
 )  # fmt: skip
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N connections, or TIME-WAITs.")
+@click.option("--limit", type=Whole(min=0), metavar="N", help="Show at most N connections, or TIME-WAITs.")
 @click.option("--udp", is_flag=True, help="List UDP exchanges too.")
 @click.option("--steps", is_flag=True, help="With json and ndjson: every segment, with states and arithmetic.")
 @click.option("--time-wait", "time_wait", is_flag=True, help="List who owes TIME-WAIT instead, and what it comes to.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handshake_inspect.cli.bounds import Whole
 from handshake_inspect.cli.options import (
     SelectionOptions,
     file_name,
@@ -41,7 +42,7 @@ FILES_IN_COMMAND = 5
 @selection_options
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=20_000,
     show_default=True,
     metavar="N",
@@ -49,7 +50,7 @@ FILES_IN_COMMAND = 5
 )
 @click.option(
     "--backlog",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     help="What the servers gave listen(), to which half-open connections are compared: no capture tells it.",
 )

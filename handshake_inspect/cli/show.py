@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handshake_inspect.cli.bounds import Whole
 from handshake_inspect.cli.options import (
     file_name,
     files_argument,
@@ -38,9 +39,7 @@ MOST_LISTED = 100
 
 @click.command("show")
 @files_argument
-@click.option(
-    "-s", "--stream", metavar="N", type=click.IntRange(min=0), help="Which connection, by its number in `read`."
-)
+@click.option("-s", "--stream", metavar="N", type=Whole(min=0), help="Which connection, by its number in `read`.")
 @click.option(
     "--format",
     "format_",
@@ -52,9 +51,7 @@ MOST_LISTED = 100
 )
 @ladder_options
 @lesson_options
-@click.option(
-    "--dissect", type=click.IntRange(min=1), metavar="N", help="Print frame N in full (Scapy) and nothing else."
-)
+@click.option("--dissect", type=Whole(min=1), metavar="N", help="Print frame N in full (Scapy) and nothing else.")
 @write_option("Save just this connection as a pcap file.")
 @index_option
 @profile_option

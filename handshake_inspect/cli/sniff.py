@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from handshake_inspect.cli.amounts import Seconds, size, sizes_and_spans
+from handshake_inspect.cli.amounts import size, sizes_and_spans
+from handshake_inspect.cli.bounds import PORT, Seconds, Whole
 from handshake_inspect.cli.options import once, profile_option, write_option
 
 #: tcpdump's largest snapshot length. Only BIG TCP comes near.
@@ -26,10 +27,10 @@ FRAME_OCTETS = 4096
     help="Only frames that tcpdump would take for it: 'tcp port 443'.",
 )  # fmt: skip
 @click.option(
-    "--port", metavar="PORT", type=click.IntRange(0, 65535), multiple=True,
+    "--port", metavar="PORT", type=PORT, multiple=True,
     callback=once("for several ports: --filter 'tcp port 80 or tcp port 443'"), help="Only segments of this port.",
 )  # fmt: skip
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N segments.")
+@click.option("--count", type=Whole(min=1), metavar="N", help="End after N segments.")
 @click.option("--duration", type=Seconds(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("--plain", is_flag=True, help="Print lines also where the whole terminal could show the connections.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no line for a segment, only what is found at the end.")
@@ -39,14 +40,14 @@ FRAME_OCTETS = 4096
     "--rotate", multiple=True, metavar="SIZE|TIME", callback=sizes_and_spans,
     help="Begin a new file before one is larger than this (100MB), or after so long (1h); FILE_00001_<time>.pcapng.",
 )  # fmt: skip
-@click.option("--files", type=click.IntRange(min=1), metavar="N", help="Keep the last N files of --rotate.")
+@click.option("--files", type=Whole(min=1), metavar="N", help="Keep the last N files of --rotate.")
 @click.option(
     "--buffer", "ring_octets", metavar="SIZE", default="64MiB", show_default=True, callback=size,
     help="Room for frames that wait to be read; when it is full they are dropped.",
 )  # fmt: skip
 @click.option(
-    "--snap", "snap_octets", type=click.IntRange(64, FRAME_OCTETS_MAX), metavar="OCTETS",
-    help="Take so much of each frame: all of it with -w, else 4096.  [64 to 262144]",
+    "--snap", "snap_octets", type=Whole(64, FRAME_OCTETS_MAX), metavar="OCTETS",
+    help="Take so much of each frame: all of it with -w, else 4096.",
 )  # fmt: skip
 @click.option("--promiscuous", is_flag=True, help="Take frames that are for others, too.")
 @click.option("--strace", "traced", is_flag=True, help="With COMMAND: its socket calls too, in ladders at its end.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from handshake_inspect.cli.amounts import Seconds
+from handshake_inspect.cli.bounds import PORT, Seconds, Whole
 from handshake_inspect.cli.groups import Group
 
 
@@ -32,7 +32,7 @@ def command() -> None:
     help="For people, or for programs.",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show the N largest groups."
+    "--limit", type=Whole(min=1), default=20, show_default=True, metavar="N", help="Show the N largest groups."
 )
 def list_command(format_: str, limit: int) -> int:
     """List who on this host holds how many TIME-WAIT entries, towards whom, and until when.
@@ -55,13 +55,13 @@ def list_command(format_: str, limit: int) -> int:
 
 @command.command("watch")
 @click.option(
-    "--port", "ports", metavar="PORT", type=click.IntRange(0, 65535), multiple=True,
+    "--port", "ports", metavar="PORT", type=PORT, multiple=True,
     help="Only entries with an end at this port; may be repeated.",
 )  # fmt: skip
 @click.option(
     "--host", "hosts", metavar="IP", multiple=True, help="Only entries with an end at this address; may be repeated."
 )
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End when N entries have ended.")
+@click.option("--count", type=Whole(min=1), metavar="N", help="End when N entries have ended.")
 @click.option("--duration", type=Seconds(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option(
     "--format",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from handshake_inspect.cli.amounts import Seconds, size, sizes_and_spans
+from handshake_inspect.cli.amounts import size, sizes_and_spans
 
 CONTEXT, OPTION = click.Context(click.Command("x")), click.Option(["--x"])
 
@@ -51,11 +51,3 @@ def test_a_size_and_a_span_are_told_apart(texts: tuple[str, ...], found: tuple[i
 def test_what_is_neither_or_twice_is_refused(texts: tuple[str, ...]) -> None:
     with pytest.raises(click.BadParameter):
         sizes_and_spans(CONTEXT, OPTION, texts)
-
-
-@pytest.mark.parametrize("bounds", [Seconds(min=0, min_open=True), Seconds(0.001, 86400)])
-@pytest.mark.parametrize("text", ["nan", "NaN", "-nan", "inf", "-inf", "-1", "soon"])
-def test_what_is_no_time_to_wait_is_refused(text: str, bounds: Seconds) -> None:
-    assert bounds.convert("0.5", OPTION, CONTEXT) == 0.5
-    with pytest.raises(click.BadParameter):
-        bounds.convert(text, OPTION, CONTEXT)

@@ -26,7 +26,7 @@ from tests.lab.programs_by_hand import Program, run_program
         (["serve", "--linger", "5"], "'5' is not '0'"),
         (["serve", "--half-close", "--linger", "0"], "choose one: --half-close or --linger"),
         (["serve", "--port", "abc"], "'abc' is not a valid integer."),
-        (["connect", "80", "--timeout", "x"], "'x' is not a valid float."),
+        (["connect", "80", "--timeout", "x"], "'x' is not a valid number."),
         (["chat", "join", "80", "--name", ""], "Error: '': a name has 1 to 20 letters"),
         (["serve", "--port", "70000"], "70000 is not in the range"),
         (["connect"], "where to? Give [HOST:]PORT"),
