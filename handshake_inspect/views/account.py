@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, End, Pair, Step
-from handshake_inspect.quantities import capital, counted, duration, listed, seconds
+from handshake_inspect.quantities import capital, counted, duration, listed, octets_in_words, seconds
 from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.icmp_lines import sentences
 from handshake_inspect.views.ladder_layout import wrap
@@ -156,11 +156,9 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
             said = f"{counted(captured, 'octet')} captured; how many were sent cannot be told"
             lines.append(Text(f"{names[end]}: {said}{f' without its {listed(unknown)}' if unknown else ''}."))
             continue
-        # A number is spelled as in the formula of which it is the end.
-        sum_ = f"{letter} = {iss} + 1 + {sent} octet{'' if sent == 1 else 's'}" if letter else counted(sent, "octet")
-        seen = f"{captured}" if letter else f"{captured:,}"
+        sum_ = f"{letter} = {iss} + 1 + {octets_in_words(sent)}" if letter else octets_in_words(sent)
         again = sum(one.payload_octets for one in steps if one.sender == end and one.retransmission)
-        told = f"{names[end]}: {sum_} sent, {seen} captured{f' ({again:,} of them again)' if again else ''}, "
+        told = f"{names[end]}: {sum_} sent, {captured:,} captured{f' ({again:,} of them again)' if again else ''}, "
         if missing is None:
             lines.append(Text(f"{told}how many are missing cannot be told"))
         else:

@@ -353,6 +353,15 @@ def test_the_books_say_how_much_was_captured_more_than_once() -> None:
     assert said[0] == "client: w = x + 1 + 4 octets sent, 8 captured (4 of them again), 0 missing ✓"
 
 
+def test_the_books_spell_octets_as_the_words_beside_the_arrows_do() -> None:
+    found = inspect_lines(
+        "open\nA > PA x+1 (3741) ack y+1\nA > FA x+3742 ack y+1\nB > FA y+1 ack x+3743\nA > A x+3743 ack y+2"
+    )
+    (connection,) = found.connections
+    said = [line.plain for line in books(connection, found.steps(0), Pair("client", "server"))]
+    assert said[0] == "client: u = x + 1 + 3,741 octets sent, 3,741 captured, 0 missing ✓"
+
+
 def arrows(name: str, width: int) -> list[str]:
     """Return the arrows of a ladder, each from its left end to its right one."""
     found = [re.search("[◀─✗].*[▶─✗]", line) for line in picture(name, LadderOptions(width=width)).splitlines()]
