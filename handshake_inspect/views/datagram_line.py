@@ -2,7 +2,7 @@
 
 In: rows of `DatagramTable` and `IcmpErrorTable`. Out: styled text with the time of each. The sender stands on the left;
 for an error the sender of the quoted datagram, to whom it is sent, and its source, if that is not the other end. UDP
-has no states.
+has no states. What does not fit on the terminal stands below, on lines of the same time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from handshake_inspect.pairs import address
 from handshake_inspect.quantities import counted
 from handshake_inspect.table import DatagramTable, IcmpErrorTable
 from handshake_inspect.tcp.icmp import words
-from handshake_inspect.views.segment_line import WIDTH_FOR_MICROSECONDS
+from handshake_inspect.views.segment_line import WIDTH_FOR_MICROSECONDS, hanging
 from handshake_inspect.views.words import time_of_day
 
 #: When something happened, nanoseconds since the Unix epoch, and its line.
@@ -41,12 +41,24 @@ def _lines(table: Rows, width: int | None, where: Callable[[int], str]) -> Itera
         time_ns = int(table["time_ns"][row])
         time = time_of_day(time_ns, "local")
         begin = f"{time} {'udp':>4}  " if width is None else f"{_short(time, width)} {'udp':>3}  "
-        line = Text(begin)
+        names = Text()
         if interface := where(int(table["frame"][row])):
-            line.append(f"{interface}  ", "dim")
-        line.append(str(_end(table, row, "src"))).append(" → " if isinstance(table, DatagramTable) else " ← ", "bold")
-        line.append(f"{_end(table, row, 'dst')}  ").append_text(_said(table, row))
-        yield time_ns, line
+            names.append(f"{interface}  ", "dim")
+        names.append(str(_end(table, row, "src"))).append(" → " if isinstance(table, DatagramTable) else " ← ", "bold")
+        names.append(str(_end(table, row, "dst")))
+        for part in _fitted(Text(begin), names, _said(table, row), width):
+            yield time_ns, part
+
+
+def _fitted(begin: Text, names: Text, said: Text, width: int | None) -> Iterator[Text]:
+    """Yield all on one line; on a terminal where that has no room, what is said below the names."""
+    whole = Text.assemble(begin, names, "  ", said)
+    if width is None or whole.cell_len <= width:
+        yield whole
+        return
+    below = Text(" " * begin.cell_len)
+    yield from hanging(begin, names, width)
+    yield from hanging(below, said, width)
 
 
 def _short(time: str, width: int) -> str:

@@ -64,7 +64,7 @@ def fitted_lines(
     if first:
         names = Text(f"{connection.originator} → {connection.responder}", "bold")
         names.append(f"  {where}" if where else "", "dim")
-        yield from _hanging(Text(f"{connection.stream:>{len(begin) - 2}}  "), names, width)
+        yield from hanging(Text(f"{connection.stream:>{len(begin) - 2}}  "), names, width)
     left, right = _states(happening, before)
     line = Text(begin).append_text(pad(left, STATE)).append_text(_direction(happening))
     line.append_text(pad(right, STATE)).append("  ")
@@ -72,10 +72,10 @@ def fitted_lines(
         line.rstrip()
         yield line
         line = Text(" " * len(begin))
-    yield from _hanging(line, _said(happening), width)
+    yield from hanging(line, _said(happening), width)
 
 
-def _hanging(begin: Text, rest: Text, width: int) -> Iterator[Text]:
+def hanging(begin: Text, rest: Text, width: int) -> Iterator[Text]:
     """Yield `begin` and `rest` on one line; what does not fit goes below, where `rest` begins."""
     start = begin.cell_len
     for number, part in enumerate(wrap(rest, max(width - start, STATE), indent=0)):
