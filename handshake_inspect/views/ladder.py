@@ -216,8 +216,9 @@ class _Drawing:
         """Yield the line of a segment, and those below it: options, payload, proof, why it is ignored."""
         layout, step = self.layout, row.step
         label, rest = self.label_and_rest(row)
+        on_arrow, *below_it = wrap(label, layout.lane - ARROW, indent=0)
         drawn = arrow(
-            label,
+            on_arrow,
             layout.lane,
             to_right=step.sender == "originator",
             arrives=step.ignored is None,
@@ -227,7 +228,7 @@ class _Drawing:
         beside = flow(proofs, layout.proof) if layout.proof else []
         line = layout.row(self.when(row), *self.beside_lane(row.written, drawn), beside[0] if beside else None)
         yield self.stand_out(row, line)
-        below = chain(self.option_lines(step), self.payload_lines(step, rest))
+        below = chain(self.sender_lines(step, [*below_it, *self.options_said(step)]), self.payload_lines(step, rest))
         for lane, proof in zip_longest(below, beside[1:]):
             yield layout.row("", Text(), lane or Text(), Text(), proof)
         if not layout.proof:
@@ -294,11 +295,15 @@ class _Drawing:
             return label, text
         return label.append(" ").append(text, "green"), ""
 
-    def option_lines(self, step: Step) -> Iterator[Text]:
-        """Yield what options say, on their sender's side."""
-        options, room = self.cells.options_said(step), self.layout.lane - 4
-        for line in wrap(options, room, indent=0) if options else []:
-            indent = room - line.cell_len + 2 if step.sender == "responder" else 2
+    def options_said(self, step: Step) -> Sequence[Text]:
+        """Return what options say, in as many lines as necessary."""
+        options = self.cells.options_said(step)
+        return wrap(options, self.layout.lane - 4, indent=0) if options else ()
+
+    def sender_lines(self, step: Step, lines: Sequence[Text]) -> Iterator[Text]:
+        """Yield what belongs to an arrow and stands below it, on its sender's side of the lane."""
+        for line in lines:
+            indent = self.layout.lane - 2 - line.cell_len if step.sender == "responder" else 2
             yield Text(" " * indent).append_text(line)
 
     def payload_lines(self, step: Step, text: str) -> Iterator[Text]:

@@ -24,7 +24,7 @@ ARROW = 5
 PROOF_MIN = 24
 PROOF_MAX = 44
 LANE_MIN = 30
-#: On the narrowest terminals the label is cut before the right end's state: the proof below it says its numbers.
+#: On the narrowest terminals the label goes on below its arrow, sooner than the right end's state has no room.
 LANE_NARROWEST = 20
 #: The lane gives up to here what the socket calls of the right end need, to begin below its name.
 LANE_TIGHT = 24

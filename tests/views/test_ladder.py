@@ -368,6 +368,21 @@ def arrows(name: str, width: int) -> list[str]:
     return [one.group() for one in found if one and len(one.group()) > 10]
 
 
+@pytest.mark.parametrize("name", ["four-way", "aborted"])
+@pytest.mark.parametrize("width", [58, 60, 64, 68, 72])
+def test_a_label_that_has_no_room_goes_on_below_its_arrow(name: str, width: int) -> None:
+    for numbers in ("symbolic", "absolute"):
+        drawn = picture(name, LadderOptions(width=width, numbers=numbers))
+        assert not [arrow for arrow in re.findall("[◀─✗].*[▶─✗]", drawn) if "…" in arrow]
+
+
+def test_numbers_below_an_arrow_stand_on_its_senders_side() -> None:
+    lines = picture("four-way", LadderOptions(width=60)).splitlines()
+    (start,) = (number for number, line in enumerate(lines) if "◀" in line and "PSH,ACK" in line)
+    assert lines[start].endswith("◀──── PSH,ACK seq=y+1 ─")
+    assert lines[start + 1] == " " * (len(lines[start]) - 17) + "ack=x+1+4 len=4"
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_an_icmp_error_stands_between_the_segments_and_goes_to_whom_it_quotes(width: int) -> None:
     said = [(arrow[0], re.sub("[◀─▶✗]", "", arrow).strip()) for arrow in arrows("unreachable", width)]
