@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
 from handshake_inspect.connections.analysis import ranges_of
 from handshake_inspect.connections.folding import pool
-from handshake_inspect.connections.splitting import rows
+from handshake_inspect.connections.splitting import rows, unwrapping
 from handshake_inspect.connections.splitting.rows import RANGE, UNKNOWN, lifted, room_of, running_maximum_of
 from tests.engine.scenario import FLAGS, MODULUS, Segment, inspect_segments
 from tests.oracles.everything import everything
@@ -95,3 +97,23 @@ def test_one_pair_of_sockets_is_decided_range_by_range(
     assert len(found.connections) == len(whole)
     assert len(ranges_of(np.arange(0, len(segments), 3))) > 3
     assert everything(found) == whole
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 50])
+def test_numbers_far_apart_are_unwrapped_some_connections_at_a_time(
+    rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(rows_at_once)
+    segments = [replace(one, seq=rng.randrange(MODULUS)) if rng.random() < 0.2 else one for one in storm(1)]
+    whole = everything(inspect_segments(segments), steps=True)
+    monkeypatch.setattr(unwrapping, "ROWS_AT_ONCE", rows_at_once)
+    unwrap_long, parts = unwrapping._unwrap_long, 0
+
+    def counted(*arguments: Any) -> None:
+        nonlocal parts
+        parts += 1
+        unwrap_long(*arguments)
+
+    monkeypatch.setattr(unwrapping, "_unwrap_long", counted)
+    assert everything(inspect_segments(segments), steps=True) == whole
+    assert parts > 3
