@@ -52,7 +52,7 @@ MOST_LISTED = 100
 @ladder_options
 @lesson_options
 @click.option("--dissect", type=Whole(min=1), metavar="N", help="Print frame N in full (Scapy) and nothing else.")
-@write_option("Save just this connection as a pcap file.")
+@write_option("Save just this connection: pcap, or pcapng where FILE ends in .pcapng.")
 @index_option
 @profile_option
 @click.option(
@@ -326,7 +326,7 @@ def save(paths: Mapping[str, CaptureFile], home: str, parts: Sequence[Step | Icm
     """
     from handshake_inspect.capture.frames import fetch_parts
     from handshake_inspect.capture.records import CaptureError
-    from handshake_inspect.capture.writing.pcap import write_pcap
+    from handshake_inspect.capture.writing.rotation import write_frames
     from handshake_inspect.quantities import counted
 
     frames = list(fetch_parts(paths, home, {part.frame for part in parts})[0].values())
@@ -334,5 +334,5 @@ def save(paths: Mapping[str, CaptureFile], home: str, parts: Sequence[Step | Icm
         raise CaptureError(f"{home}: the frames of this connection are not in it any more; read it again")
     if any(isinstance(part.frame, tuple) for part in parts):
         frames.sort(key=lambda frame: frame.time_ns)
-    count = write_pcap(target, frames, frames[0].link_type)
+    count = write_frames(target, frames, ("", frames[0].link_type))
     return f"{target}: {counted(count, 'frame')} saved"

@@ -380,3 +380,15 @@ def test_a_session_is_saved_in_the_format_that_its_name_says(name: str, magic: s
         assert [block.raw(row).octets for block in reader for row in range(len(block))] == [
             one.octets for one in frames
         ]
+
+
+def test_frames_of_several_link_types_are_saved_in_pcapng(tmp_path: Path) -> None:
+    """Each has the interface of its link type, whatever its number was in the capture that it comes from."""
+    frames = [replace(frame(70, number), link_type=1 + 100 * number, interface=7) for number in (1, 0, 1)]
+    target = tmp_path / "x.pcapng"
+    assert write_frames(str(target), frames, ("", frames[0].link_type)) == 3
+    with open_capture(target) as reader:
+        found = [block.raw(row) for block in reader for row in range(len(block))]
+    assert [(one.octets, one.link_type, one.interface) for one in found] == [
+        (one.octets, one.link_type, interface) for one, interface in zip(frames, (0, 1, 0), strict=True)
+    ]

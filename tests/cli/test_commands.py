@@ -148,6 +148,15 @@ def half(path: Path, frames: Iterable[RawFrame]) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize(("name", "magic"), [("one.pcapng", "0a0d0d0a"), ("one.pcap", "4d3cb2a1")])
+def test_one_connection_is_saved_in_the_format_that_its_name_says(name: str, magic: str, tmp_path: Path) -> None:
+    """`show -w one.pcapng` wrote a pcap file of that name."""
+    target = tmp_path / name
+    assert run("show", ECHO, "-w", str(target)).returncode == 0
+    assert target.read_bytes()[:4].hex() == magic
+    assert run("show", str(target)).stdout.splitlines()[3:] == run("show", ECHO).stdout.splitlines()[3:]
+
+
 def test_show_draws_a_connection_that_stands_in_two_captures(tmp_path: Path) -> None:
     """One file for each direction, named in the wrong order: payload and frames come from both."""
     found = fetch(ECHO, range(1, 100))

@@ -127,8 +127,8 @@ def section_header() -> bytes:
 
 
 def interface_description(name: str, link_type: int, snaplen: int = SNAPLEN) -> bytes:
-    """Return the block that describes an interface."""
-    options = option(IF_NAME, name.encode()) + option(IF_TSRESOL, NANOSECONDS) + option(OPT_END, b"")
+    """Return the block that describes an interface, one without a name where that is empty."""
+    options = (option(IF_NAME, name.encode()) if name else b"") + option(IF_TSRESOL, NANOSECONDS) + option(OPT_END, b"")
     return block(INTERFACE, struct.pack("<HHI", link_type, 0, snaplen) + options)
 
 

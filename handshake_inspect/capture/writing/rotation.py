@@ -7,7 +7,7 @@ In: a name, and when to begin a new file. Out: a `CaptureWriter`. Files of a rot
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -72,12 +72,17 @@ def file_writer(
     return PcapWriter(target, next(iter(link_types), ETHERNET), snaplen)
 
 
-def write_frames(target: str, frames: Iterable[RawFrame], interface: Interface) -> int:
-    """Write frames of one interface, and return how many: pcapng where the name ends in .pcapng, else pcap."""
+def write_frames(target: str, frames: Sequence[RawFrame], interface: Interface) -> int:
+    """Write frames, and return how many: pcapng where the name ends in .pcapng, else pcap.
+
+    They need not come from one capture: in pcapng there is an interface of that name for each link type.
+    """
     if Path(target).suffix != ".pcapng":
         return write_pcap(target, frames, interface[1])
-    with PcapngWriter(target, [interface]) as writer:
-        writer.write(records_of(frames))
+    name, first = interface
+    number = {link_type: n for n, link_type in enumerate(dict.fromkeys([first, *(one.link_type for one in frames)]))}
+    with PcapngWriter(target, [(name, link_type) for link_type in number]) as writer:
+        writer.write(records_of(replace(one, interface=number[one.link_type]) for one in frames))
     return writer.count
 
 
