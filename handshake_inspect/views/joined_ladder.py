@@ -162,10 +162,12 @@ class _Drawing:
         for line in range(max(map(len, passed))):
             states = [above[line] if line < len(above) else Text() for above in passed]
             yield self.layout.row(("", "", states[0]), Text(), ("", "", states[1]))
-        yield self.layout.row(cells[0], self.flight(moment), cells[1], (dots[0], dots[1]))
+        label, *more = wrap(self.cells.label(segment.step), self.layout.label_room, indent=0)
+        yield self.layout.row(cells[0], self.flight(moment, label), cells[1], (dots[0], dots[1]))
+        yield from (self.layout.under_flight(text, to_right=to_right) for text in more)
         yield from self.said_below(moment)
 
-    def flight(self, moment: Moment) -> Text:
+    def flight(self, moment: Moment, label: Text) -> Text:
         """Draw a segment as far as it goes."""
         segment = moment.segment
         recut = segment.fate in ("recut", "partly")
@@ -173,7 +175,6 @@ class _Drawing:
         here = moment.arrived or segment.fate == "missed"
         ends = "place" if here else "later" if recut or segment.far is not None else ENDINGS[segment.fate]
         self.used |= {segment.fate} | ({"split"} if "later" in ends else set())
-        label = self.cells.label(segment.step)
         style = STYLES.get(segment.fate, "red" if "RST" in segment.step.flags.split(",") else "bright_black")
         return self.layout.flight(label, to_right=segment.sender == "originator", begins=begins, ends=ends, style=style)
 

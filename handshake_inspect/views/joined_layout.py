@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from handshake_inspect.views.ladder_layout import ARROW, STATE, clip, fit_right, pad
+from handshake_inspect.views.ladder_layout import ARROW, STATE, fit_right, pad
 from handshake_inspect.views.table import cell_width, cut_path
 
 DOT = "●"
@@ -53,6 +53,11 @@ class JoinedLayout:
         return (self.frame + 1 if self.frame else 0) + self.time + 2 + STATE + 1 + 2
 
     @property
+    def label_room(self) -> int:
+        """Columns for the words on an arrow."""
+        return self.lane - ARROW
+
+    @property
     def below(self) -> int:
         """Columns from the start of the lane to the end of the line."""
         return max(self.width - self.lane_start, 20)
@@ -78,20 +83,23 @@ class JoinedLayout:
         """Place a line that begins where the lane begins and may run to the end."""
         return Text(" " * self.lane_start).append_text(text)
 
+    def under_flight(self, label: Text, *, to_right: bool) -> Text:
+        """Place what has no room on an arrow, on its sender's side below it."""
+        return self.under_lane(Text(" " * (2 if to_right else self.lane - 2 - label.cell_len)).append_text(label))
+
     def lane_names(self, left: str, right: str) -> Text:
         """Put the names of both places at the ends of the lane, as much of them as fits."""
         left, right = (cut_path(name, (self.lane - 2) // 2) for name in (left, right))
         return Text(left + " " * (self.lane - cell_width(left) - cell_width(right)) + right, "dim")
 
     def flight(self, label: Text, *, to_right: bool, begins: str, ends: str, style: str) -> Text:
-        """Draw a segment on the lane.
+        """Draw a segment on the lane, with a label of at most `label_room`.
 
         `begins`: "place", where it was sent, "before" if its sending stands further up, or "way" if it was made there.
         `ends`: "place", "later" if its arrival stands further down, or the sign with which it ends on the way.
         """
         whole = begins != "way" and ends in ("place", "later")
-        length = self.lane if whole else max(round(self.lane * PART), min(label.cell_len + ARROW, self.lane))
-        label = clip(label, length - ARROW)
+        length = self.lane if whole else max(round(self.lane * PART), label.cell_len + ARROW)
         head = {"place": "▶" if to_right else "◀", "later": "╌"}.get(ends, ends)
         tail = "╌" if begins == "before" else "─"
         shaft = ("╌" if ends == "later" else "─") * (length - 4 - label.cell_len)

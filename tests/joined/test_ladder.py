@@ -39,6 +39,14 @@ def test_no_line_is_wider_than_the_terminal(name: str) -> None:
         assert max(map(len, drawn(name, width))) <= width
 
 
+def test_what_has_no_room_on_an_arrow_stands_below_it_on_its_senders_side() -> None:
+    lines = drawn("lost-fin", 60)
+    assert not [line for line in lines[3:] if "…" in line.partition("●")[2]]
+    number = next(number for number, line in enumerate(lines) if "◀" in line and "PSH,ACK" in line)
+    assert lines[number].endswith("◀─────── PSH,ACK seq=y+1 ─ ●")
+    assert lines[number + 1] == " " * (len(lines[number]) - 19) + "ack=x+1+4 len=4"
+
+
 def test_what_dies_ends_on_the_way() -> None:
     assert rows("lost-syn")[:3] == ["CLOSED LISTEN", "SYN-SENT ● ─ SYN seq=x ─✗", "● ─ SYN seq=x again ─▶ ●"]
     assert any("✗ died on the way" in line for line in drawn("lost-syn"))
