@@ -36,6 +36,8 @@ def _escape(char: str) -> str:
     if char in _SHORT:
         return _SHORT[char]
     number = ord(char)
+    if 0xDC80 <= number <= 0xDCFF:  # an octet of a file's name that is no UTF-8 (PEP 383)
+        number -= 0xDC00
     if number < 0x100:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

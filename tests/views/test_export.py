@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,11 @@ def test_unknown_states_are_null() -> None:
 def test_printable_text_has_nothing_that_a_terminal_obeys(text: str) -> None:
     assert printable(text).isprintable()
     assert printable(printable(text)) == printable(text)
+
+
+def test_octets_of_a_name_that_is_no_utf_8_are_spelled_as_octets() -> None:
+    """Not as the surrogates by which Python holds them, which nobody ever typed."""
+    assert printable(os.fsdecode(b"\xff\x80 na\xc3\xafve.pcap")) == r"\xff\x80 naïve.pcap"
 
 
 @given(st.binary())
