@@ -101,10 +101,11 @@ def time_of_day(time_ns: int, clock: Clock) -> str:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """Return ` Did you mean x?` for a mistyped word, "" if nothing known is like it."""
+    """Return ` Did you mean x?` for a mistyped word, "" if nothing known is like it, in whatever letters."""
     from difflib import get_close_matches
 
-    matches = get_close_matches(word, known, n=3, cutoff=0.55)
+    spelled = {one.casefold(): one for one in known}
+    matches = [spelled[one] for one in get_close_matches(word.casefold(), spelled, n=3, cutoff=0.55)]
     return f" Did you mean {listed(matches, 'or')}?" if matches else ""
 
 

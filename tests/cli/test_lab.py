@@ -145,6 +145,7 @@ def test_soak_without_any_right_says_what_is_missing() -> None:
     ("arguments", "says"),
     [
         (["run", "simultaneous-clos"], "simultaneous-clos: no such scenario; `lab list` shows them. Did you mean "),
+        (["run", "FOUR_WAY"], "FOUR_WAY: no such scenario; `lab list` shows them. Did you mean four-way?"),
         (["run", "unx"], "unx: no such scenario; `lab list` shows them. Did you mean unix?"),
         (["frob"], "there is no command 'frob'. Commands are list, record, run, soak. See handshake-inspect lab"),
         (["soak", "refused", "no-such"], "no-such: no such scenario; `lab list` shows them."),
