@@ -139,7 +139,7 @@ def _understand(chosen: Choice, where: str | None, sort: str | None) -> None:
         if sort is not None:
             chosen.sort, chosen.descending = field_path(sort.removeprefix("-")), sort.startswith("-")
     except WhereError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
+        raise click.BadParameter(str(error), param_hint=f"'{option}'") from None
 
 
 def _read(option: str, read: Callable[[str], T], text: str | None) -> T | None:
@@ -151,10 +151,10 @@ def _understood(option: str, read: Callable[[str], T], text: str) -> T:
     try:
         return read(text)
     except (MomentError, SelectionError) as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
+        raise click.BadParameter(str(error), param_hint=f"'{option}'") from None
 
 
 def _refuse_backwards(selection: Selection) -> None:
     since, until = selection.since, selection.until
     if since is not None and until is not None and since.counts_from == until.counts_from and until.ns < since.ns:
-        raise click.BadParameter("it lies before --since: nothing could be chosen", param_hint="--until")
+        raise click.BadParameter("it lies before --since: nothing could be chosen", param_hint="'--until'")

@@ -91,7 +91,9 @@ def refuse_overwriting(files: Iterable[str], target: str | None, option: str, wh
     for file in files:
         with contextlib.suppress(OSError):
             if Path(file).samefile(target):
-                raise click.BadParameter(f"{target} is {what} that is read: choose another name", param_hint=option)
+                raise click.BadParameter(
+                    f"{target} is {what} that is read: choose another name", param_hint=f"'{option}'"
+                )
 
 
 def refuse_replacing(target: str | None, option: str, what: str) -> None:
@@ -99,7 +101,9 @@ def refuse_replacing(target: str | None, option: str, what: str) -> None:
     if target is None or not os.path.isfile(target):  # noqa: PTH113 - Path.is_file raises where it may not look
         return
     with contextlib.suppress(CaptureError), open_capture(target, block_octets=LOOK_OCTETS):
-        raise click.BadParameter(f"{target} is a capture, no place for {what}: choose another name", param_hint=option)
+        raise click.BadParameter(
+            f"{target} is a capture, no place for {what}: choose another name", param_hint=f"'{option}'"
+        )
 
 
 def _place(file: str) -> str:

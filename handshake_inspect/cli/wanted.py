@@ -75,6 +75,6 @@ def codes_named(given: Sequence[str], option: str) -> set[str]:
             hint = nearest(text.strip(), known) or " handshake-inspect explain lists them all"
             if text.strip() in SEVERITIES:
                 hint = " It is a severity, of --severity and of check --fail-on"
-            raise click.BadParameter(f"there is no finding {text.strip()!r}.{hint}", param_hint=option)
+            raise click.BadParameter(f"there is no finding {text.strip()!r}.{hint}", param_hint=f"'{option}'")
         found |= named
     return found

@@ -224,6 +224,24 @@ def test_wrong_use_gives_2_and_one_line(arguments: list[str], says: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--where", "teardown.knd == 1"),
+        ("--sort", "octets"),
+        ("--host", "localhost"),
+        ("--since", "yesterday"),
+        ("--until", "yesterday"),
+        ("--port", "http"),
+        ("--stream", "x"),
+        ("--profile", "solaris"),
+    ],
+)
+def test_a_wrong_value_is_told_with_the_option_in_quotes_whoever_found_it(option: str, value: str) -> None:
+    done = CliRunner().invoke(cli, ["read", ECHO, option, value])
+    assert re.match(rf"Error: Invalid value for (?:'-\w' / )?'{option}': ", done.output), done.output
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["check", "", "--teardown", "aborted"],
