@@ -1,6 +1,7 @@
 """The list of all topics, by kind.
 
-In: topics and a width. Out: lines of `rich` text: each name with the title of its page, as much as fits a line.
+In: topics and a width. Out: lines of `rich` text: each name with the title of its page, which goes on
+below where it has no room.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from rich.text import Text
 from handshake_inspect.explain.page import KINDS, Page, Paragraph
 from handshake_inspect.explain.rendering import styled_prose
 from handshake_inspect.explain.topics import Topics, normalised
-from handshake_inspect.views.ladder_layout import clip
+from handshake_inspect.views.ladder_layout import hanging
 
 GAP = 2
 
@@ -26,9 +27,8 @@ def topic_lines(topics: Topics, width: int) -> Iterator[Text]:
         yield Text(KINDS[kind], "bold")
         for page in pages:
             severity = page.severity.ljust(5 + GAP) if kind == "finding" else ""
-            what = styled_prose(summary(page))
-            line = Text.assemble(" " * GAP, (page.name.ljust(column), "cyan"), " " * GAP, severity, what)
-            yield clip(line, width)
+            begin = Text.assemble(" " * GAP, (page.name.ljust(column), "cyan"), " " * GAP, severity)
+            yield from hanging(begin, styled_prose(summary(page)), width)
 
 
 def summary(page: Page) -> str:

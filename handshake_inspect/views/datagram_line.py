@@ -17,7 +17,8 @@ from handshake_inspect.pairs import address
 from handshake_inspect.quantities import counted
 from handshake_inspect.table import DatagramTable, IcmpErrorTable
 from handshake_inspect.tcp.icmp import words
-from handshake_inspect.views.segment_line import WIDTH_FOR_MICROSECONDS, hanging
+from handshake_inspect.views.ladder_layout import hanging
+from handshake_inspect.views.segment_line import WIDTH_FOR_MICROSECONDS
 from handshake_inspect.views.words import time_of_day
 
 #: When something happened, nanoseconds since the Unix epoch, and its line.
@@ -56,9 +57,8 @@ def _fitted(begin: Text, names: Text, said: Text, width: int | None) -> Iterator
     if width is None or whole.cell_len <= width:
         yield whole
         return
-    below = Text(" " * begin.cell_len)
     yield from hanging(begin, names, width)
-    yield from hanging(below, said, width)
+    yield from hanging(Text(" " * begin.cell_len), said, width)
 
 
 def _short(time: str, width: int) -> str:

@@ -10,7 +10,7 @@ If the terminal is too narrow for the proof beside the segment, it stands on a l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len, set_cell_size
@@ -199,6 +199,13 @@ def wrap(text: Text, width: int, indent: int = 2) -> list[Text]:
     if rest.plain or not lines:
         lines.append(_indented(rest, indent if lines else 0))
     return lines
+
+
+def hanging(begin: Text, rest: Text, width: int) -> Iterator[Text]:
+    """Yield `begin` and `rest` on one line; what does not fit goes below, where `rest` begins."""
+    below = Text(" " * begin.cell_len)
+    for number, part in enumerate(wrap(rest, max(width - begin.cell_len, STATE), indent=0)):
+        yield Text.assemble(below if number else begin, part)
 
 
 def pad(text: Text, width: int) -> Text:

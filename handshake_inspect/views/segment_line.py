@@ -16,7 +16,7 @@ from handshake_inspect.tcp.time_wait import profile_of
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.icmp_lines import details, label
 from handshake_inspect.views.ladder_cells import closed_window
-from handshake_inspect.views.ladder_layout import STATE, pad, wrap
+from handshake_inspect.views.ladder_layout import STATE, hanging, pad
 from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES, sign_of, state_text
 from handshake_inspect.views.segment_words import sack_words
 from handshake_inspect.views.words import time_of_day
@@ -73,14 +73,6 @@ def fitted_lines(
         yield line
         line = Text(" " * len(begin))
     yield from hanging(line, _said(happening), width)
-
-
-def hanging(begin: Text, rest: Text, width: int) -> Iterator[Text]:
-    """Yield `begin` and `rest` on one line; what does not fit goes below, where `rest` begins."""
-    start = begin.cell_len
-    for number, part in enumerate(wrap(rest, max(width - start, STATE), indent=0)):
-        line = Text(" " * start) if number else begin
-        yield line.append_text(part)
 
 
 def _direction(happening: Happening) -> Text:

@@ -81,6 +81,13 @@ def test_the_list_has_every_topic_once_on_a_line_that_fits() -> None:
     assert "Socket types" not in lines
 
 
+def test_a_title_that_has_no_room_goes_on_below() -> None:
+    title = "Why does it take three segments to open, and not two, or four?"
+    begin, below = [line.plain for line in topic_lines(Topics([replace(WHY, title=title)]), 50)][1:]
+    assert begin == "  why-three  Why does it take three segments to"
+    assert below == "             open, and not two, or four?"
+
+
 def test_a_title_that_repeats_the_name_gives_way_to_the_first_sentence() -> None:
     assert summary(WHY) == "Why three segments?"
     assert summary(STATE) == "It waits."
