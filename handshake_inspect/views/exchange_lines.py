@@ -47,7 +47,7 @@ def exchange_lines(
         *flow_together([[Text(printable(title), "bold")], ends, more], drawing.options.width),
         Text(),
         *drawing.heading(),
-        *map(drawing.line, drawing.rows),
+        *(line for row in drawing.rows for line in drawing.lines(row)),
         Text(),
         *account(exchange, events, drawing.options.width),
     ]
@@ -89,10 +89,16 @@ class _Drawing:
         yield layout.row(unit, Text("client", "bold"), Text(), Text("server", "bold"))
         yield layout.row("", Text("no states", "dim"), Text(), Text("no states", "dim"))
 
-    def line(self, row: Row) -> Text:
-        """Return the line of a call, a datagram or an error."""
+    def lines(self, row: Row) -> Iterator[Text]:
+        """Yield the line of a call, a datagram or an error; of a call that has no room several."""
         if isinstance(row, CallMark):
-            return self.call_line(row)
+            text, short = printable(row.text), printable(row.short)
+            yield from self.layout.call(self.time(row), text, short, is_right=row.end != "client")
+        else:
+            yield self.arrow_line(row)
+
+    def arrow_line(self, row: Datagram | DatagramError) -> Text:
+        """Return the line of what was captured."""
         when = self.time(row)
         if self.layout.frame:
             when = self.frame(row).rjust(self.layout.frame) + when.rjust(self.layout.time - self.layout.frame)
@@ -104,14 +110,6 @@ class _Drawing:
             whole = row.source == other.ip
         drawn = arrow(self.label(row), self.layout.lane, to_right=to_right, arrives=True, style=style, whole=whole)
         return self.layout.row(when, Text(), drawn, Text())
-
-    def call_line(self, mark: CallMark) -> Text:
-        """Return the line of a socket call, in the lane of its program."""
-        is_right = mark.end != "client"
-        room = self.layout.right_call_room if is_right else self.layout.left_call_room
-        said = printable(mark.text)
-        text = Text(printable(mark.short) if mark.short and cell_len(said) > room else said, "italic blue")
-        return (self.layout.right_call if is_right else self.layout.left_call)(self.time(mark), text)
 
     def label(self, event: Datagram | DatagramError) -> Text:
         """Return the text on the arrow."""

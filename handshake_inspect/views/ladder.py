@@ -186,7 +186,8 @@ class _Drawing:
         elif isinstance(row, Standing):
             yield self.layout.row(row.time, *self.beside_lane(row.written, Text()))
         elif isinstance(row, CallRung):
-            yield self.call_line(row)
+            text, short = printable(row.mark.text), printable(row.mark.short)
+            yield from self.layout.call(row.time, text, short, is_right=row.is_right)
         elif isinstance(row, FoldRung):
             yield from self.fold_lines(row)
         else:
@@ -196,20 +197,11 @@ class _Drawing:
         """Return a line with the changed states on both sides of the lane."""
         return state_text(written.originator), lane, state_text(written.responder)
 
-    def call_line(self, row: CallRung) -> Text:
-        """Return the line of a socket call, in the lane of its program."""
-        mark, right = row.mark, row.is_right
-        room = self.layout.right_call_room if right else self.layout.left_call_room
-        said = printable(mark.text)
-        text = Text(printable(mark.short) if mark.short and cell_len(said) > room else said, "italic blue")
-        place = self.layout.right_call if right else self.layout.left_call
-        return place(row.time, text)
-
     def fold_lines(self, row: FoldRung) -> Iterator[Text]:
         """Yield the line that stands for folded segments."""
         start = self.layout.time + 2
         first, *others = wrap(Text(f"… {row.text} …", "dim"), self.options.width - start)
-        yield self.layout.left_call(row.time, first)
+        yield self.layout.from_left(row.time, first)
         yield from (Text(" " * start).append_text(line) for line in others)
 
     def segment_lines(self, row: Rung) -> Iterator[Text]:

@@ -102,16 +102,6 @@ class Layout:
         """Columns from the start of the lane to the end of the line."""
         return max(self.width - self.lane_start, 20)
 
-    @property
-    def left_call_room(self) -> int:
-        """Columns for a socket call of the left end."""
-        return self.width - self.time - 2
-
-    @property
-    def right_call_room(self) -> int:
-        """Columns for a socket call of the right end, which may run over the lane."""
-        return self.width - self.lane_start
-
     def row(self, time: str, left: Text, lane: Text, right: Text, proof: Text | None = None) -> Text:
         """Put the cells of one line side by side."""
         line = Text(fit_right(time, self.time) + "  ")
@@ -123,18 +113,25 @@ class Layout:
         line.rstrip()
         return line
 
-    def left_call(self, time: str, call: Text) -> Text:
-        """Place a socket call of the left end: it may run over the lane, which is empty on its line."""
-        line = Text(fit_right(time, self.time) + "  ")
-        line.append_text(clip(call, self.left_call_room))
-        line.rstrip()
-        return line
+    def from_left(self, time: str, text: Text) -> Text:
+        """Place a line that begins where the left end's states do and may run to the end."""
+        return Text(fit_right(time, self.time) + "  ").append_text(text)
 
-    def right_call(self, time: str, call: Text) -> Text:
-        """Place a socket call of the right end: below its states, or as far to the left as it needs the room."""
-        call = clip(call, self.right_call_room)
-        start = min(self.right_start - self.outdent, self.width - call.cell_len)
-        return Text(fit_right(time, self.time).ljust(start)).append_text(call)
+    def call(self, time: str, text: str, short: str, *, is_right: bool) -> Iterator[Text]:
+        """Yield the lines of a socket call of an end: `short`, unless "", where `text` has no room.
+
+        It runs over the lane, which is empty there: of the left end from its states, of the right end from as far to
+        the left of its states as it needs. What has no room then either goes on below.
+        """
+        room = self.width - (self.lane_start if is_right else self.time + 2)
+        said = short if short and cell_len(text) > room else text
+        for number, part in enumerate(wrap(Text(said, "italic blue"), room)):
+            when = "" if number else time
+            if is_right:
+                start = min(self.right_start - self.outdent, self.width - part.cell_len)
+                yield Text(fit_right(when, self.time).ljust(start)).append_text(part)
+            else:
+                yield self.from_left(when, part)
 
     def under_lane(self, text: Text) -> Text:
         """Place a line that begins where the lane begins and may run to the end."""

@@ -41,10 +41,9 @@ def unix_lines(
     unit = "ms" if options.clock == "relative" else "time"
     yield layout.row(unit, Text("client", "bold"), Text(), Text("server", "bold"))
     for mark in marks:
-        place = layout.left_call if mark.end == "client" else layout.right_call
         relative = options.clock == "relative"
         when = milliseconds(mark.time_ns - zero_ns) if relative else time_of_day(mark.time_ns, options.clock)
-        yield place(when, Text(printable(mark.text), "italic blue"))
+        yield from layout.call(when, printable(mark.text), printable(mark.short), is_right=mark.end != "client")
     yield Text()
     captured = f"{counted(frames, 'frame')} captured on {where} while this happened."
     yield from paragraphs_as_lines([("Wire", [Text(captured)]), ("Why", [Text(WHY)])], options.width)

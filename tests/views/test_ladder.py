@@ -202,7 +202,18 @@ def test_a_call_without_room_leaves_its_arguments_out() -> None:
     ).lines
     said = "\n".join(line.plain for line in lines)
     assert "send(…) = 64" in said
-    assert "accept() = [fe80:" in said
+    assert "accept() = [fe80:" in " ".join(said.split())
+
+
+def test_what_a_call_has_no_room_for_goes_on_below() -> None:
+    base = four_way()
+    calls = [call(end, "recvfrom(65535)", "b'bith', 198.18.0.1:50000", 155, 183) for end in ("client", "server")]
+    drawn = ladder_parts(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=58)).lines
+    lines = [line.plain for line in drawn]
+    (first, below) = (number for number, line in enumerate(lines) if line.endswith("198.18.0.1:50000"))
+    assert lines[first].endswith("recvfrom(65535) = b'bith', 198.18.0.1:50000")
+    assert lines[below - 1].endswith("recvfrom(…) = b'bith',")
+    assert lines[below] == "198.18.0.1:50000".rjust(58)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
