@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from textual.app import ComposeResult
+from textual.events import Resize
+from textual.geometry import Size
 from textual.widgets import Input
 
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.inspector import inspect
-from handshake_inspect.screen.app import PAUSE_S
+from handshake_inspect.screen.app import PAUSE_S, ConnectionsApp
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.files import Files
 from handshake_inspect.screen.lines import Line
@@ -49,6 +52,24 @@ def test_it_lists_the_connections_and_draws_the_ladder_of_the_first(source: File
             assert all(state in shown.text for state in end)
 
     show(source, check)
+
+
+def test_a_size_that_is_told_before_anything_stands_there_is_heeded(
+    source: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the terminal's size may come first: it ended in a traceback."""
+    compose = ConnectionsApp.compose
+
+    def late(app: ConnectionsApp) -> ComposeResult:
+        app.on_resize(Resize(Size(180, 36), Size(180, 36)))
+        yield from compose(app)
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "TIME-WAIT" in shown.text)
+        assert shown.app.body.has_class("beside")
+
+    monkeypatch.setattr(ConnectionsApp, "compose", late)
+    show(source, check, (180, 36))
 
 
 def test_the_ladder_is_that_of_the_line_that_is_chosen(source: Files) -> None:
