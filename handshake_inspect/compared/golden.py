@@ -55,7 +55,8 @@ def read_golden(path: str) -> str:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise CaptureError(f"{path}: cannot be opened: {error.strerror or error}") from None
+        advice = "; `show --format golden` makes one" if isinstance(error, FileNotFoundError) else ""
+        raise CaptureError(f"{path}: cannot be opened: {error.strerror or error}{advice}") from None
     except UnicodeDecodeError:
         text = ""
     first = text.partition("\n")[0].strip()

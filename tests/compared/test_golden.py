@@ -117,7 +117,11 @@ def test_a_golden_file_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
     assert first_difference(read_golden(str(good)), list(golden(inspect(PCAPS / "reset.pcap")))) is None
     other.write_bytes(b"\xff\xfe hello")
     newer.write_text("handshake-inspect golden 999\n")
-    for path, said in ((other, "no golden text"), (newer, "make it again"), (tmp_path / "none", "cannot be opened")):
+    for path, said in (
+        (other, "no golden text"),
+        (newer, "make it again"),
+        (tmp_path / "none", "No such file or directory; `show --format golden` makes one"),
+    ):
         with pytest.raises(CaptureError, match=said) as error:
             read_golden(str(path))
         assert str(path) in str(error.value)
