@@ -134,7 +134,7 @@ def choose(joined: Joined, selection: Selection, stream: int | None) -> NDArray[
     import numpy as np
 
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.quantities import counted
+    from handshake_inspect.quantities import listed
 
     if stream is not None and stream >= len(joined):
         count = len(joined)
@@ -142,7 +142,8 @@ def choose(joined: Joined, selection: Selection, stream: int | None) -> NDArray[
         return None
     chosen = joined.numbers(*(selection.of(inspection) for inspection in joined.inspections))
     if not len(chosen):
-        remark(f"Error: none of {counted(len(joined), 'connection')} in the two captures is of that --host and --port")
+        given = [name for name, value in (("--host", selection.host), ("--port", selection.port)) if value is not None]
+        remark(f"Error: none of {len(joined):,} connections in the two captures is of that {listed(given)}")
         return None
     return chosen if stream is None else np.array([stream])
 

@@ -35,9 +35,14 @@ def test_several_are_listed_and_one_of_them_drawn() -> None:
 
 def test_options_choose_connections_of_both_captures() -> None:
     assert "198.18.0.2:22 " in run("join", *MANY, "--port", "22").stdout.replace("\n", " ")
-    done = run("join", *MANY, "--host", "203.0.113.1")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "Error: none of 30 connections in the two captures is of that --host and --port\n"
+    for given, named in (
+        (["--host", "203.0.113.1"], "--host"),
+        (["--port", "9"], "--port"),
+        (["--host", "198.18.0.1", "--port", "9"], "--host and --port"),
+    ):
+        done = run("join", *MANY, *given)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"Error: none of 30 connections in the two captures is of that {named}\n"
 
 
 def test_the_two_captures_have_names_of_one_letter_and_what_was_sent_stays_on_a_narrow_terminal() -> None:
