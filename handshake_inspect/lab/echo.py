@@ -46,7 +46,7 @@ class EchoPlan:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.message) <= MESSAGE_OCTETS_MAX:
-            raise LabError(f"the message must have 1 to {MESSAGE_OCTETS_MAX} octets, not {len(self.message)}")
+            raise LabError(f"the message must have 1 to {MESSAGE_OCTETS_MAX:,} octets, not {len(self.message):,}")
         if not 0 <= self.port <= 65535:
             raise LabError(f"the port must be 0 to 65535, not {self.port}")
 

@@ -242,7 +242,7 @@ def session_on_taken_port() -> None:
 def test_what_cannot_be_done_is_said_in_one_line() -> None:
     with pytest.raises(LabError, match=r"^fourway: no such scenario; `lab list` shows them\. Did you mean four-way\?$"):
         run_demo("fourway")
-    with pytest.raises(LabError, match=r"^the message must have 1 to 32768 octets, not 0$"):
+    with pytest.raises(LabError, match=r"^the message must have 1 to 32,768 octets, not 0$"):
         run_demo(message=b"")
     with pytest.raises(LabError, match=r"^the port must be 0 to 65535, not 70000$"):
         run_demo(port=70000)
