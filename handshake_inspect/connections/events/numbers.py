@@ -95,9 +95,10 @@ def _beside(rows: ConnectionRows, mask: Mask, end: Rows, at: Rows, step: int) ->
     """Return the first masked row of each `end` behind each row `at`; with step -1 the last one up to it."""
     found, conn = np.full(len(end), -1, np.int64), end >> 1
     at = np.clip(at, rows.start.take(conn) - 1, rows.start.take(conn + 1) - 1)
-    among = _marked(rows, mask, conn)
+    among, asks = _marked(rows, mask, conn), end & 1
+    sent = rows.side.take(among)
     for side in (ORIGINATOR, RESPONDER):
-        asked, own = np.flatnonzero(end & 1 == side), among[rows.side.take(among) == side]
+        asked, own = np.flatnonzero(asks == side), among[np.flatnonzero(sent == side)]
         if len(own) and len(asked):
             # Of one side: what lies beside a row in its connection lies beside it among all.
             place = count_to(own, at.take(asked), len(rows)) + step

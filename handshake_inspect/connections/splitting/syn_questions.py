@@ -86,7 +86,7 @@ class Syns:
         for side in (0, 1):
             mine = np.flatnonzero(~self._is_answer & (self._side == side))
             repeated = np.maximum.accumulate(np.where(self._repeats[mine], -1, mine))
-            found.append(self._at[mine[np.isin(self._at[repeated], not_taken)]])
+            found.append(self._at[mine[_are_among(self._at[repeated], not_taken)]])
         return set_of(np.concatenate(found))
 
     def questions(self) -> tuple[Rows, Rows, Iterator[Question]]:
