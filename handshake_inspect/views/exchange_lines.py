@@ -19,7 +19,7 @@ from handshake_inspect.views.account import paragraphs_as_lines
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks
 from handshake_inspect.views.ladder_cells import LadderOptions
-from handshake_inspect.views.ladder_layout import Layout, arrow, flow_together
+from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow_together, wrap
 from handshake_inspect.views.segment_words import payload_words
 from handshake_inspect.views.words import frame_text, time_of_day
 
@@ -90,15 +90,15 @@ class _Drawing:
         yield layout.row("", Text("no states", "dim"), Text(), Text("no states", "dim"))
 
     def lines(self, row: Row) -> Iterator[Text]:
-        """Yield the line of a call, a datagram or an error; of a call that has no room several."""
+        """Yield the line of a call, a datagram or an error; of one that has no room several."""
         if isinstance(row, CallMark):
             text, short = printable(row.text), printable(row.short)
             yield from self.layout.call(self.time(row), text, short, is_right=row.end != "client")
         else:
-            yield self.arrow_line(row)
+            yield from self.arrow_lines(row)
 
-    def arrow_line(self, row: Datagram | DatagramError) -> Text:
-        """Return the line of what was captured."""
+    def arrow_lines(self, row: Datagram | DatagramError) -> Iterator[Text]:
+        """Yield the line of what was captured, and below it what has no room on the arrow."""
         when = self.time(row)
         if self.layout.frame:
             when = self.frame(row).rjust(self.layout.frame) + when.rjust(self.layout.time - self.layout.frame)
@@ -108,8 +108,11 @@ class _Drawing:
             to_right, style = row.quotes == "responder", "red"
             other = self.exchange.originator if to_right else self.exchange.responder
             whole = row.source == other.ip
-        drawn = arrow(self.label(row), self.layout.lane, to_right=to_right, arrives=True, style=style, whole=whole)
-        return self.layout.row(when, Text(), drawn, Text())
+        label, *more = wrap(self.label(row), self.layout.lane - ARROW, indent=0)
+        drawn = arrow(label, self.layout.lane, to_right=to_right, arrives=True, style=style, whole=whole)
+        yield self.layout.row(when, Text(), drawn, Text())
+        for text in more:
+            yield self.layout.row("", Text(), self.layout.under_arrow(text, to_right=to_right), Text())
 
     def label(self, event: Datagram | DatagramError) -> Text:
         """Return the text on the arrow."""

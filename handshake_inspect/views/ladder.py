@@ -209,10 +209,11 @@ class _Drawing:
         layout, step = self.layout, row.step
         label, rest = self.label_and_rest(row)
         on_arrow, *below_it = wrap(label, layout.lane - ARROW, indent=0)
+        to_right = step.sender == "originator"
         drawn = arrow(
             on_arrow,
             layout.lane,
-            to_right=step.sender == "originator",
+            to_right=to_right,
             arrives=step.ignored is None,
             style="red" if step.ignored or "RST" in step.flags.split(",") else "bright_black",
         )
@@ -220,7 +221,8 @@ class _Drawing:
         beside = flow(proofs, layout.proof) if layout.proof else []
         line = layout.row(self.when(row), *self.beside_lane(row.written, drawn), beside[0] if beside else None)
         yield self.stand_out(row, line)
-        below = chain(self.sender_lines(step, [*below_it, *self.options_said(step)]), self.payload_lines(step, rest))
+        words = (layout.under_arrow(text, to_right=to_right) for text in (*below_it, *self.options_said(step)))
+        below = chain(words, self.payload_lines(step, rest))
         for lane, proof in zip_longest(below, beside[1:]):
             yield layout.row("", Text(), lane or Text(), Text(), proof)
         if not layout.proof:
@@ -291,12 +293,6 @@ class _Drawing:
         """Return what options say, in as many lines as necessary."""
         options = self.cells.options_said(step)
         return wrap(options, self.layout.lane - 4, indent=0) if options else ()
-
-    def sender_lines(self, step: Step, lines: Sequence[Text]) -> Iterator[Text]:
-        """Yield what belongs to an arrow and stands below it, on its sender's side of the lane."""
-        for line in lines:
-            indent = self.layout.lane - 2 - line.cell_len if step.sender == "responder" else 2
-            yield Text(" " * indent).append_text(line)
 
     def payload_lines(self, step: Step, text: str) -> Iterator[Text]:
         """Yield the payload in as many lines of the lane as it needs, on its sender's side."""

@@ -133,6 +133,10 @@ class Layout:
             else:
                 yield self.from_left(when, part)
 
+    def under_arrow(self, text: Text, *, to_right: bool) -> Text:
+        """Return what belongs to an arrow and stands below it, as a cell of the lane: on its sender's side."""
+        return Text(" " * (2 if to_right else self.lane - 2 - text.cell_len)).append_text(text)
+
     def under_lane(self, text: Text) -> Text:
         """Place a line that begins where the lane begins and may run to the end."""
         return Text(" " * self.lane_start).append_text(text)

@@ -84,6 +84,13 @@ def test_no_line_is_wider_than_the_terminal(name: str) -> None:
                 assert cell_len(line) <= max(width, 84 if clock == "utc" else 76), (width, line)
 
 
+def test_what_has_no_room_on_an_arrow_stands_below_it_on_its_senders_side() -> None:
+    lines = picture("udp-unreachable", LadderOptions(width=60)).splitlines()
+    begin = next(number for number, line in enumerate(lines) if "◀" in line)
+    assert lines[begin].endswith(" ◀────────── ICMP port ─")
+    assert lines[begin + 1] == "unreachable".rjust(len(lines[begin]) - 2)
+
+
 def test_the_datagrams_and_errors_of_an_exchange() -> None:
     exchange, (asked, told) = found("udp-unreachable")
     assert asked == Datagram(frame=1, time_ns=exchange.first_ns, sender="originator", payload_octets=4)
