@@ -6,7 +6,8 @@ Ctrl-C would exit with 1: here they give 2 and 130. Every error is one line on s
 
 Each command is a module, named in `COMMANDS`. All modules, in an order in which each imports only from those before it:
 
-- `groups`, `amounts`, `options`: groups of commands, sizes and times as arguments, options that several commands share.
+- `groups`: groups of commands.
+- `amounts`, `bounds`, `options`: sizes, times and numbers as arguments; options that several commands share.
 - `closed_pipe`, `output`, `progress`: standard output and error.
 - `naming`: names on the command line -> files.
 - `choose`, `wanted`: which connections, which findings.

@@ -121,14 +121,14 @@ def test_a_stream_that_is_not_there_gives_2_and_the_others(command: list[str], p
     ("options", "says"),
     [
         (["--net", "10.0.0.0/33"], "'10.0.0.0/33' is no IP address and no network"),
-        (["--net", "::1", "--net", "here"], "for --net: 'here'"),
+        (["--net", "::1", "--net", "here"], "for '--net': 'here'"),
         (["--stream", "x"], "'x' is no number of a stream"),
         (["--stream", "1,,2"], "'' is no number of a stream"),
         (["--stream", ""], "'' is no number of a stream"),
         (["--stream", "5-2"], "'5-2' is a range that ends before it begins"),
         (["--stream", "-1"], "'-1' is no number of a stream"),
-        (["--since", "noon"], "for --since: 'noon' is no time; write 2026-11-21T06:40:30.5Z"),
-        (["--since", "+2s", "--until", "+1s"], "for --until: it lies before --since"),
+        (["--since", "noon"], "for '--since': 'noon' is no time; write 2026-11-21T06:40:30.5Z"),
+        (["--since", "+2s", "--until", "+1s"], "for '--until': it lies before --since"),
     ],
 )
 def test_a_bad_value_gives_2_and_one_line(options: list[str], says: str) -> None:
