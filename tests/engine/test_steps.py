@@ -218,6 +218,34 @@ def test_what_led_to_a_repetition_is_looked_for_among_the_last_rows(
     assert re.search(words, line.reason)
 
 
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (
+            "A > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5",
+            "answers what came again",
+        ),
+        ("A > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\nA > A x+4 ack y+1\nB > A y+1 ack x+5", "answers the keep-alive"),
+        (
+            "A > PA x+1 (4) ack y+1\nB > A y+1 ack x+5 win 0\nA > A x+4 ack y+1\nB > A y+1 ack x+5 win 0",
+            "answers the probe",
+        ),
+        ("A > PA x+1 (4) ack y+1\nB > A y+1 ack x+5 win 4\nB > A y+1 ack x+5 win 9", "a window update"),
+        ("A > PA x+1 (4) ack y+1\nB > A y+1 ack x+5 win 4\nB > A y+1 ack x+5 win 3", "a smaller window"),
+    ],
+)
+def test_an_ack_that_brings_nothing_new_says_why_it_was_sent(lines: str, why: str) -> None:
+    """RFC 9293 §3.8.4, §3.8.6.1, §3.8.6.2.2, §3.10.7.4 (first)."""
+    assert [one.reason for one in inspect_lines("open\n" + lines).steps(0)[-1].arithmetic] == [f"again: {why}"]
+
+
+def test_an_ack_after_the_syn_whose_window_is_not_scaled_tells_of_no_other_window() -> None:
+    """RFC 7323 §2.2."""
+    steps = inspect_lines("open\nA > A x+1 ack y+1 win 9\nB > A y+1 ack x+1 win 7").steps(0)
+    assert [one.reason for one in steps[3].arithmetic] == ["again: a smaller window"]
+    assert not any("window" in one.reason for one in steps[4].arithmetic)
+
+
 def test_what_was_captured_ahead_of_its_own_fin_is_not_said_to_lack_an_octet() -> None:
     """zeek__mysql_tls-13-amazon-rds.pcap: an ACK overtook the FIN that was sent before it."""
     steps = inspect_lines("open\nA > FA x+1 ack y+1\nB > A y+2 ack x+2\nB > FA y+1 ack x+1\nA > A x+2 ack y+2").steps(0)

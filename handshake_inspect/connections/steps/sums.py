@@ -158,8 +158,8 @@ class Sums:
         if not rows.ack_counts[i]:
             return [self._wrong_acknowledgment(i, peer, ack)]
         if ack == acknowledged and not rows.flags[i] & SYN:
-            times = rows.duplicate_acks[i]
-            return [self._sum("ack", peer, ack, ack, True, f"again: duplicate ACK {times}", i)] if times else []
+            why = f"duplicate ACK {rows.duplicate_acks[i]}" if rows.duplicate_acks[i] else self._why_again(i)
+            return [self._sum("ack", peer, ack, ack, True, f"again: {why}", i)] if why else []
         if ack < acknowledged:
             behind = f"{octets_in_words(acknowledged - ack)} behind: sent or seen late"
             if self._fin[peer] == ack == acknowledged - 1:
@@ -178,6 +178,22 @@ class Sums:
         if acknowledged == UNKNOWN:
             return []
         return [self._sum("ack", peer, ack, ack, True, octets_in_words(ack - acknowledged), i)]
+
+    def _why_again(self, i: int) -> str | None:
+        """Say why an ACK that brings nothing new was sent: what it answers, or its window; None if neither shows."""
+        rows, side = self._rows, self._rows.side[i]
+        if rows.payload[i] or rows.flags[i] & (FIN | SYN) or rows.seq[i] != before(rows.sent[side], i):
+            return None
+        if rows.peer(rows.side[i - 1]) == side and not rows.self_connect:
+            if rows.is_repeat[i - 1]:
+                return "answers what came again"
+            if rows.seq[i - 1] == before(rows.sent[1 - side], i - 1) - 1 and self._asks_only(i - 1):
+                return "answers the probe" if self._finds_window_closed(i - 1) else "answers the keep-alive"
+        own = next((row for row in range(i - 1, -1, -1) if rows.side[row] == side), None)
+        # The window of a SYN is not scaled (RFC 7323 §2.2).
+        if own is None or rows.flags[own] & (SYN | RST) or rows.window[own] == rows.window[i]:
+            return None
+        return "a window update" if rows.window[i] > rows.window[own] else "a smaller window"
 
     def _duplicate_sums(self, i: int) -> list[Arithmetic]:
         """What the receiver says came twice."""
