@@ -104,9 +104,11 @@ class Run:
 
     @cached_property
     def until_ns(self) -> Rows:
-        """The time until which the capture, or the following of each connection, went on. Shape (m,)."""
+        """The time until which the captures, or the following of each connection, went on. Shape (m,)."""
         ends = np.array(covered_until_ns(self.captures) or [0], np.int64)
-        until: Rows = np.broadcast_to(ends, len(self.table)) if len(ends) == 1 else ends[self.table["first_capture"]]
+        until: Rows = np.broadcast_to(ends[0], len(self.table))
+        if len(ends) > 1:  # a file may end, and the next one of a rotation begin, in a long pause of a connection
+            until = np.maximum(ends[self.table["first_capture"]], ends[self.table["last_capture"]])
         return until if self.leaving is None else np.minimum(until, self.leaving.until_ns(self.connections.verdicts))
 
     @cached_property

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from handshake_inspect import inspect
+from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.order import Disorder
 from handshake_inspect.capture.summary import CaptureSummary
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.findings.run import covered_until_ns
 
-SECOND_NS = 1_000_000_000
+PCAPS = Path(__file__).parent.parent.parent / "pcaps"
+ETHERNET, SECOND_NS = 1, 1_000_000_000
 
 
 def capture(first_s: float, last_s: float, link: str = "Ethernet", jumps: int = 0) -> CaptureSummary:
@@ -40,6 +44,18 @@ def test_a_capture_goes_on_where_another_one_begins_as_it_ends(
     captures: list[CaptureSummary], until_s: list[float]
 ) -> None:
     assert covered_until_ns(captures) == [int(one * SECOND_NS) for one in until_s]
+
+
+def test_a_connection_that_goes_on_in_another_file_after_a_pause_shows_that_the_capture_did(tmp_path: Path) -> None:
+    """Nothing but a third SYN-ACK is in the second file, four seconds after the first one ended."""
+    frames = fetch(PCAPS / "syn-flood.pcap", [1, 2])
+    shown = [frames[1], frames[2], *(replace(frames[2], time_ns=frames[2].time_ns + s * SECOND_NS) for s in (1, 5))]
+    write_pcap(tmp_path / "whole.pcap", shown, ETHERNET)
+    for name, part in (("1.pcap", shown[:-1]), ("2.pcap", shown[-1:])):
+        write_pcap(tmp_path / name, part, ETHERNET)
+    for paths in ([tmp_path / "whole.pcap"], [tmp_path / "1.pcap", tmp_path / "2.pcap"]):
+        (found,) = (one.message for one in inspect(paths).connections[0].findings if one.code == "half-open")
+        assert found == "half-open for 5.000 s: 3 SYN-ACKs, none acknowledged"
 
 
 def test_no_attempt_waits_for_years_because_an_unrelated_capture_spans_them(captures_dir: Path) -> None:
