@@ -48,7 +48,7 @@ class Cells:
         return label
 
     def options_said(self, step: Step) -> Text:
-        """Return what options say: "mss=1460 ws=7 sack ts tfo=request" of a SYN, "sack=1001-2001" of an ACK."""
+        """Return what options say: "mss=1460 ws=7 sack ts tfo=request" of a SYN, "sack=y+1+(1000-2000)" of an ACK."""
         return Text(option_words(step, self.options.numbers), "dim")
 
     def payload(self, step: Step) -> str:

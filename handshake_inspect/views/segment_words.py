@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from handshake_inspect.connections.connection import Arithmetic, Step, SynOptions
+from handshake_inspect.connections.connection import Arithmetic, SackBlock, Step, SynOptions
 from handshake_inspect.tcp.seqnum import MODULUS
 from handshake_inspect.views.escape import octets_text
 
@@ -53,21 +53,31 @@ def option_words(step: Step, numbers: Numbers) -> str:
 
 
 def sack_words(step: Step, numbers: Numbers) -> str:
-    """Return "sack=1001-2001,3001-4001", in front of it "dsack=1-1001" for octets that came twice; "" without SACK.
+    """Return "sack=y+1+(1000-2000, 3000-4000)", in front of it "dsack=..." for octets that came twice.
 
-    The edges are counted from the initial number, unless all numbers are absolute.
+    "" without SACK.
     """
     if step.sack is None:
         return "sack not captured"
-    if not step.sack:
-        return ""
-    named: dict[str, list[str]] = {}
-    for block in step.sack:
-        edges = [block.left_edge, block.right_edge]
-        if numbers == "absolute" and step.ack is not None and step.relative_ack is not None:
-            edges = [(step.ack + edge - step.relative_ack) % MODULUS for edge in edges]
-        named.setdefault("dsack" if block.is_duplicate else "sack", []).append("-".join(map(str, edges)))
-    return " ".join(f"{name}={','.join(spans)}" for name, spans in named.items())
+    of_kinds = {
+        "dsack": [one for one in step.sack if one.is_duplicate],
+        "sack": [one for one in step.sack if not one.is_duplicate],
+    }
+    return " ".join(f"{kind}={_spans(blocks, step, numbers)}" for kind, blocks in of_kinds.items() if blocks)
+
+
+def _spans(blocks: list[SackBlock], step: Step, numbers: Numbers) -> str:
+    """Return edges of blocks, spelled as the other numbers of the segment."""
+    edges = [(one.left_edge, one.right_edge) for one in blocks]
+    if numbers == "symbolic":
+        first = min(1, *(left for left, _ in edges))
+        letter = "y" if step.sender == "originator" else "x"
+        spans = ", ".join(f"{left - first}-{right - first}" for left, right in edges)
+        return f"{letter}{'+1' * first}+({spans})"
+    if numbers == "absolute" and step.ack is not None and step.relative_ack is not None:
+        to_absolute = step.ack - step.relative_ack
+        edges = [((left + to_absolute) % MODULUS, (right + to_absolute) % MODULUS) for left, right in edges]
+    return ",".join(f"{left}-{right}" for left, right in edges)
 
 
 @lru_cache(maxsize=1 << 12)

@@ -21,7 +21,7 @@ from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
 from handshake_inspect.views.ladder_calls import call_marks
 from handshake_inspect.views.ladder_cells import Cells
 from handshake_inspect.views.ladder_layout import wrap
-from handshake_inspect.views.segment_words import payload_words
+from handshake_inspect.views.segment_words import Numbers, payload_words
 from tests.engine.scenario import inspect_lines
 from tests.views.sessions import (
     PAYLOAD,
@@ -146,17 +146,21 @@ SACK = (SackBlock(1, 1001, is_duplicate=True), SackBlock(2001, 3001), SackBlock(
 @pytest.mark.parametrize(
     ("sack", "said"),
     [
-        (SACK, "dsack=1-1001 sack=2001-3001,4001-5001"),
-        (SACK[1:2], "sack=2001-3001"),
-        ((), ""),
-        (None, "sack not captured"),
+        (SACK, ("dsack=x+1+(0-1000) sack=x+1+(2000-3000, 4000-5000)", "dsack=1-1001 sack=2001-3001,4001-5001")),
+        (SACK[1:2], ("sack=x+1+(2000-3000)", "sack=2001-3001")),
+        # The SYN came twice.
+        ((SackBlock(0, 1, is_duplicate=True),), ("dsack=x+(0-1)", "dsack=0-1")),
+        ((), ("", "")),
+        (None, ("sack not captured", "sack not captured")),
     ],
 )
-def test_the_blocks_of_sack_stand_below_their_segment(sack: tuple[SackBlock, ...] | None, said: str) -> None:
+def test_the_blocks_of_sack_stand_below_their_segment(
+    sack: tuple[SackBlock, ...] | None, said: tuple[str, str]
+) -> None:
     """RFC 2018 §3, RFC 2883 §4."""
     step = replace((four_way().steps or ())[4], sack=sack)
-    assert Cells(LadderOptions(), {}).options_said(step).plain == said
-    assert Cells(LadderOptions(numbers="relative"), {}).options_said(step).plain == said
+    spellings: tuple[Numbers, Numbers] = ("symbolic", "relative")
+    assert tuple(Cells(LadderOptions(numbers=one), {}).options_said(step).plain for one in spellings) == said
 
 
 def test_absolute_edges_of_sack_are_those_of_the_segment() -> None:
