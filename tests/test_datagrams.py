@@ -156,6 +156,24 @@ def test_a_second_capture_with_another_clock_shows_copies_of_what_came_long_befo
     assert [fields(one) for one in folded.exchanges] == [fields(one) for one in whole.exchanges]
 
 
+def test_the_copies_that_a_mirror_shows_in_the_next_file_are_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come 4 ms later, so that each file begins with some that the one before has."""
+    monkeypatch.setattr("handshake_inspect.datagrams.FOLD_ROWS", 500)
+    monkeypatch.setattr("handshake_inspect.datagrams.LONG_ROWS", 256)
+    sent = [raw_datagram(number, BEGIN_NS + number * SECOND_NS // 3000) for number in range(2000)]
+    shown = sorted(
+        [*sent, *(replace(one, time_ns=one.time_ns + 4_000_000) for one in sent)], key=lambda one: one.time_ns
+    )
+    files = [tmp_path / f"{at}.pcap" for at in (0, 1501, 3002)]
+    for at, file in zip((0, 1501, 3002), files, strict=True):
+        write_pcap(file, shown[at : at + 1501], LINKTYPE_RAW)
+    for fold in (True, False):
+        (found,) = inspect(files, fold=fold, block_octets=1 << 12).exchanges
+        assert (found.datagrams.originator, found.datagrams.responder, found.duplicates) == (1000, 1000, 2000)
+
+
 def test_files_that_follow_each_other_show_different_datagrams(tmp_path: Path) -> None:
     """Though both have all identifications: who sends 65,536 datagrams of one size has used every one."""
     frames = [raw_datagram(number, BEGIN_NS + number * SECOND_NS // 10_000) for number in range(140_000)]
