@@ -1,30 +1,30 @@
-"""Segments in, connections out: what opened, lived and closed, and how that is known.
+"""Segments in, connections out: how each connection opened, lived and closed, and how that is known.
 
-The modules and rooms, in an order in which each imports only from those before it:
+The modules and folders, ordered so that each imports only from those before it:
 
-- `connection`: what comes out: plain data about one connection.
-- `conversations`: pairs of sockets, numbered as they appear.
-- `moments`: when something happened, in one number.
-- `copies`: which rows show a segment again.
-- `covers`: which of many runs of numbers is the first over each.
+- `connection`: the result: plain data about one connection.
+- `conversations`: pairs of sockets, numbered in order of first appearance.
+- `moments`: when something happened, as one number that sorts.
+- `copies`: which rows are duplicate captures of the same segment.
+- `covers`: which of many runs of sequence numbers is the first to cover each number.
 - `splitting`: pairs of sockets -> connections, with roles and relative numbers.
-- `events`: what happened to each end, when, and which states follow.
-- `zeek`, `derived`: other tools' words: Zeek's, and Wireshark's.
-- `folding`: what can change an answer is kept, the rest is folded into it.
+- `events`: what happened to each end, when, and which states result.
+- `zeek`, `derived`: the terms of other tools: Zeek and Wireshark.
+- `folding`: rows that can change an answer are kept, the others are folded into them.
 - `quotes`, `quoted`: ICMP errors, and the connections whose segments they quote.
-- `deciding`: the answers as columns, one row per connection.
-- `steps`: one connection, segment by segment, with the arithmetic that proves each state.
+- `deciding`: the verdicts as columns, one row per connection.
+- `steps`: one connection segment by segment, with the arithmetic that proves each state.
 - `connection_columns`: all connections of a run as columns, numbered as streams.
-- `model`: columns -> `Connection` objects, when somebody asks for one.
-- `sockets`: the addresses and ports of their ends, in columns.
-- `flat`, `conn_log`: the columns of csv, and those of Zeek's conn.log as text, without objects.
-- `ledger`: who owes TIME-WAIT, and how near the ephemeral ports were to running out.
-- `offered`: what option lists offer, as far as rules ask: one number for all that offer the same.
-- `decided_part`: some whole conversations, decided together: what rules look at, and what describes single segments.
-- `analysis`: all of this wired up, for `inspector`.
-- `prepared`: connections made ready to be described step by step, some at once.
-- `over_time`: in which phase each connection was, and how long the handshakes of each server took.
-- `endless`: captures that do not end: what is over leaves.
+- `model`: columns -> `Connection` objects, made on demand.
+- `sockets`: the addresses and ports of both ends, in columns.
+- `flat`, `conn_log`: the columns of csv, and those of Zeek's conn.log as text, made without objects.
+- `ledger`: which end holds TIME-WAIT, and how close the ephemeral ports were to exhaustion.
+- `offered`: what option lists offer, as far as rules use it: lists that offer the same share one number.
+- `decided_part`: some whole conversations, decided together: the input of rules and of step descriptions.
+- `analysis`: connects all of these modules, for `inspector`.
+- `prepared`: prepares connections, several at once, to be described step by step.
+- `over_time`: the phase of each connection over time, and how long the handshakes of each server took.
+- `endless`: captures that do not end: connections that are over are released.
 
-Rows flow so: `copies`, `folding`, `splitting`, `events`, `deciding`.
+Rows flow through `copies`, `folding`, `splitting`, `events` and `deciding`, in this order.
 """

@@ -1,6 +1,6 @@
 """The engine as a whole: rows in, verdicts out, and the steps of one connection.
 
-Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspector`; knows no files and no formats.
+Connects `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspector`; knows no files and no formats.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ ALONE = Workers()
 
 #: A connection, and one of its segments or an ICMP error about it.
 Seen = tuple[Connection, Step | IcmpError]
-#: Looks at some whole conversations, and says what it found of them.
+#: Examines some whole conversations, and returns the findings about them.
 Examine = Callable[[DecidedPart], list[Coded]]
 
 
 class Analysis:
-    """Everything known about the TCP connections of a run; with `only`, of some conversations of it."""
+    """Everything known about the TCP connections of a run; with `only`, about those conversations alone."""
 
     def __init__(
         self, names: Names, *, fold: bool = True, only: KeyTable | None = None, gathering: GatheredRows | None = None
@@ -54,7 +54,7 @@ class Analysis:
         self._only = only
         self.gathering = GatheredRows(fold=fold) if gathering is None else gathering
         self.quotes = Quotes()
-        #: By the option lists that were looked at.
+        #: What the option lists read so far offer.
         self.offered = OfferedOptions()
 
     @property
@@ -63,25 +63,25 @@ class Analysis:
         return self.gathering.conversations.keys
 
     def follow(self, lanes: Rows | None) -> None:
-        """Take a number for each capture, equal for those that follow each other; None if that is not known yet."""
+        """Set the lane of each capture: captures that follow each other share one; None if that is not known yet."""
         self.gathering.lanes = lanes
         self.quotes.follow(lanes)
 
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
-        """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
+        """Add a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
         if self._only is not None:
             segments = segments.take(has_key(segments, self._only))
             icmp_errors = icmp_errors.take(has_key(icmp_errors, self._only))
         return self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
 
     def replace(self, conversations: Rows, rows: StoredRows) -> None:
-        """Take other rows of some conversations instead, in order."""
+        """Replace the rows of some conversations by these, which are in order."""
         self.gathering.replace(conversations, rows)
 
     def verdicts(self, examine: Examine | None = None, workers: Workers = ALONE, *, last: bool = False) -> Verdicts:
         """Decide everything about all connections seen so far.
 
-        `examine` adds what it finds in each partition. `last`: nobody asks for any segment again, so these are let go.
+        `examine` adds its findings in each partition. `last`: no segment is needed afterwards, so all are freed.
         """
         total = self.verdicts_at_first(examine, workers, last=last)
         if self.gathering.look_different_together:
@@ -96,9 +96,9 @@ class Analysis:
     def verdicts_at_first(
         self, examine: Examine | None = None, workers: Workers = ALONE, *, last: bool = False
     ) -> Verdicts:
-        """Decide likewise, by what each partition shows by itself.
+        """Decide likewise, judging copies in each partition by its own rows alone.
 
-        Whether all of them together tell otherwise, `GatheredRows.look_different_together` says then.
+        Afterwards `GatheredRows.look_different_together` says whether the whole run contradicts that.
         """
         shown = CopyEvidence()
         self.gathering.begin()
@@ -121,11 +121,11 @@ class Analysis:
     def _each(
         self, ranges: Sequence[Range], examine: Examine | None, workers: Workers, *, last: bool = False
     ) -> Iterator[tuple[Verdicts, CopyEvidence]]:
-        """Yield the answers about the connections of each range of conversations, and what its rows show of copies."""
+        """Yield the verdicts on each range of conversations, and the evidence of copies in its rows."""
         here = os.getpid()
 
         def examined(which: Range) -> tuple[Verdicts, CopyEvidence]:
-            if last and os.getpid() != here:  # a copy has its ranges in order, and is asked once
+            if last and os.getpid() != here:  # a fork gets its ranges in order, each once
                 self.gathering.let_go_before(which[0])
             stored, evidence = self.gathering.partition(which)
             return self._examined(stored, examine), evidence
@@ -134,7 +134,7 @@ class Analysis:
         return workers.share(examined, ranges)
 
     def _examined(self, stored: StoredRows, examine: Examine | None) -> Verdicts:
-        """Decide a partition; where the same sockets were used a million times, a range of connections at a time."""
+        """Decide a partition, by ranges of connections where it is large (one pair of sockets used a million times)."""
         part, errors = self._split(stored)
         ranges = ranges_of(part.rows.start)
 
@@ -144,7 +144,7 @@ class Analysis:
             return decided.verdicts
 
         def of_range(first: int, stop: int) -> Verdicts:
-            # What rules say of a connection depends on the one before it (`syn-changed`): that is decided again.
+            # Rules compare a connection with the one before it (`syn-changed`), so that one is decided again.
             ahead = max(first - 1, 0)
             a, b, c = part.rows.start[[ahead, first, stop]].tolist()
             decided = self._decide(stored.take(slice(a, c)), part.only(ahead, stop), errors.only(ahead, stop))
@@ -156,7 +156,7 @@ class Analysis:
         return examined(self._decide(stored, part, errors))
 
     def decided(self) -> Iterator[DecidedPart]:
-        """Decide all conversations again, when there are verdicts; in the order of these."""
+        """Decide all conversations again, in the order of the verdicts, which must exist."""
         return map(self.decide, self.gathering.reconsidered())
 
     def decide(self, stored: StoredRows) -> DecidedPart:
@@ -179,7 +179,7 @@ class Analysis:
         return DecidedPart(stored, part, events, verdicts, replace(self.names), offered, self.keys)
 
     def _know_offers(self) -> OfferedOptions:
-        """Say what each option list of the run offers. Two threads that ask find the same."""
+        """Return what each option list of the run offers. Threads that call this at once get equal results."""
         known = self.offered
         new = self.names.options.values[len(known) :]
         if new:
@@ -187,22 +187,22 @@ class Analysis:
         return known
 
     def rows(self) -> Iterator[ConnectionRows]:
-        """Yield the segments of all connections of which there are `verdicts`, a partition at a time."""
+        """Yield the segments of all connections that have `verdicts`, a partition at a time."""
         return (split(stored, self.gathering.conversations.is_self).rows for stored in self.gathering.reconsidered())
 
     def described(self, conversations: Rows) -> DecidedPart:
-        """Decide everything about these conversations, to have some of their connections described."""
+        """Decide everything about these conversations, so that their connections can be described."""
         return self.decide(self.gathering.rows_of(conversations))
 
     def update(
         self, segments: SegmentTable, icmp_errors: IcmpErrorTable, captures: list[str], profile: Profile
     ) -> list[Seen]:
-        """Describe these segments and ICMP errors, all of which were added, in order of time."""
+        """Describe these segments and ICMP errors, all added before, in order of time."""
         conversations = self.gathering.conversations
         numbers = [conversations.number(keys_of(table)[0]) for table in (segments, icmp_errors)]
         stored = self.gathering.rows_of(set_of(np.concatenate(numbers)))
         if not len(stored):
-            return []  # nothing but an ICMP error is known
+            return []  # only ICMP errors are known
         decided = self.decide(stored)
         connections = self.connections(decided.verdicts, captures, profile)
         errors = decided.verdicts.icmp_errors
@@ -222,9 +222,9 @@ class Analysis:
 
 
 def ranges_of(start: Rows) -> list[tuple[int, int]]:
-    """Cut connections that begin at these rows into ranges of about as many rows as a partition has; few into one.
+    """Cut connections that begin at these rows into ranges of about a partition's rows each; few rows are one range.
 
-    A partition is whole conversations: if somebody uses the same sockets again and again, it has as many rows as come.
+    A partition holds whole conversations, so one pair of sockets that is reused often can make it far larger.
     """
     rows = int(start[-1])
     most = pool.PARTITION_ROWS if rows > 2 * pool.PARTITION_ROWS else max(rows, 1)
@@ -233,11 +233,11 @@ def ranges_of(start: Rows) -> list[tuple[int, int]]:
 
 
 def _copies(stored: StoredRows) -> Counter[str]:
-    """Count the copies that were collapsed, by their kinds."""
+    """Count the collapsed copies by kind."""
     return Counter({kind: int(stored[f"copies_{kind}"].sum()) for kind in KINDS})
 
 
 def count_errors(total: Verdicts, quotes: Quotes, conversations: Conversations) -> None:
-    """Note of all verdicts of a run how many of its ICMP errors belong to no connection, and how many are copies."""
+    """Store in the verdicts of a run how many of its ICMP errors belong to no connection, and how many are copies."""
     total.unmatched_errors = len(quotes.all(conversations)) - len(total.icmp_errors)
     total.error_copies = quotes.copies

@@ -1,8 +1,8 @@
-"""The columns of Zeek's conn.log, a block of connections at a time, each cell as text.
+"""The columns of Zeek's conn.log as text, a block of connections at a time.
 
-In: `Connections`. Out: columns of cells, without an object per connection (as `flat`). What a capture cannot tell, or
-what this project does not look at, is `UNSET`. Rules: Zeek 7, base/protocols/conn/main.zeek. Zeek reads whole
-microseconds (libpcap cuts nanoseconds off), and leaves duration and octets unset where the duration is 0.
+In: `Connections`. Out: columns of cells, made without an object per connection (as in `flat`). A value that the capture
+cannot tell, or that this project does not examine, is `UNSET`. Rules: Zeek 7, base/protocols/conn/main.zeek. Zeek reads
+whole microseconds (libpcap cuts nanoseconds off), and leaves duration and octets unset where the duration is 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from handshake_inspect.connections.flat import BLOCK_ROWS, sockets
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.zeek.uid import capture_codes, connection_hashes, uids
 
-#: Names, types and order of the cells: Zeek 6 and 7.0. Later ones add `ip_proto`; readers go by the names.
+#: Names, types and order of the cells in Zeek 6 and 7.0. Later versions add `ip_proto`; readers use the names.
 CONN_LOG = {
     "ts": "time",
     "uid": "string",
@@ -27,20 +27,20 @@ CONN_LOG = {
     "id.resp_h": "addr",
     "id.resp_p": "port",
     "proto": "enum",
-    "service": "string",  # not looked at, as the names of what is below
-    "duration": "interval",  # to the last segment that counts: see `zeek.sizes`
+    "service": "string",  # unset: protocols above TCP are not examined
+    "duration": "interval",  # up to the last segment that Zeek counts: see `zeek.sizes`
     "orig_bytes": "count",
     "resp_bytes": "count",
     "conn_state": "string",
-    "local_orig": "bool",  # whose networks are local is a setting of Zeek's site
+    "local_orig": "bool",  # which networks are local is a setting of the Zeek site
     "local_resp": "bool",
     "missed_bytes": "count",
     "history": "string",
     "orig_pkts": "count",
-    "orig_ip_bytes": "count",  # the tables keep payload, not the length of headers
+    "orig_ip_bytes": "count",  # unset: the tables hold payload octets, not header lengths
     "resp_pkts": "count",
     "resp_ip_bytes": "count",
-    "tunnel_parents": "set[string]",  # a tunnel is no connection of its own here
+    "tunnel_parents": "set[string]",  # unset: tunnels are not connections here
 }
 UNSET = b"-"
 Integers = NDArray[np.int64]

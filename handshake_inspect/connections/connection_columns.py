@@ -1,4 +1,4 @@
-"""The connections of a run as columns: which row is which stream, and what views ask of many rows at once."""
+"""The connections of a run as columns: the stream number of each row, and queries over many rows at once."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ConnectionColumns:
     names: Names
     #: Names of the captures, as the user gave them.
     captures: list[str]
-    #: Whose rules of TIME-WAIT are assumed.
+    #: The assumed rules of TIME-WAIT.
     profile: Profile = PROFILES["linux"]
-    #: Stream of each row of the verdicts, where connections have left; None: they are numbered by first segment.
+    #: Stream of each row of the verdicts, where connections were released; None: numbered by first segment.
     numbers: NDArray[np.int64] | None = None
-    #: And of each that is not told of, and uses the sockets of one of these next (`Verdicts.others_next`).
+    #: Stream of each connection that is not listed here but reuses the sockets of one that is (`Verdicts.others_next`).
     numbers_next: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
@@ -45,17 +45,17 @@ class ConnectionColumns:
             return np.argsort(self.numbers)
         table = self.verdicts.table
         frames = frame_numbers(table["first_capture"], table["first_frame"])
-        if len(self.captures) > 1:  # in whatever order they are named
+        if len(self.captures) > 1:  # captures may be named in any order
             return np.lexsort((frames, table["first_ns"]))
         return np.argsort(frames, kind="stable")
 
     @cached_property
     def streams(self) -> NDArray[np.int64]:
-        """The numbers of all streams, in order: from 0, without a gap unless connections have left."""
+        """The numbers of all streams, rising: from 0, without gaps unless connections were released."""
         return np.arange(len(self)) if self.numbers is None else self.numbers[self.order]
 
     def has(self, stream: int) -> bool:
-        """Is there a connection of this number?"""
+        """Is there a connection with this stream number?"""
         if self.numbers is None:
             return 0 <= stream < len(self)
         place = int(np.searchsorted(self.streams, stream))
@@ -78,14 +78,14 @@ class ConnectionColumns:
         return int(of_rows[row]), row - int(np.searchsorted(of_rows, of_rows[row]))
 
     def lasted_ns(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the time from the first to the last segment; NONE where the clock jumped back between."""
+        """Return the time from the first to the last segment; NONE where the clock jumped back in between."""
         table = self.verdicts.table
         lasted_ns = table["last_ns"][rows] - table["first_ns"][rows]
         return np.where(table["first_clock"][rows] == table["last_clock"][rows], lasted_ns, NONE)
 
     @cached_property
     def stream_of(self) -> NDArray[np.int64]:
-        """Number of the connection in each row of the `VerdictTable`."""
+        """Stream number of each row of the `VerdictTable`."""
         streams = np.empty(len(self), np.int64)
         streams[self.order] = self.streams
         return streams
@@ -103,14 +103,14 @@ class ConnectionColumns:
 
     @cached_property
     def has_resets(self) -> NDArray[np.bool_]:
-        """Does the `ResetTable` have rows for a connection? Shape (m,)."""
+        """Mark the connections with rows in the `ResetTable`. Shape (m,)."""
         has = np.zeros(len(self), np.bool_)
         has[self.verdicts.resets["connection"]] = True
         return has
 
     @cached_property
     def has_icmp_errors(self) -> NDArray[np.bool_]:
-        """Does an ICMP error belong to a connection? Shape (m,)."""
+        """Mark the connections to which an ICMP error belongs. Shape (m,)."""
         has = np.zeros(len(self), np.bool_)
         has[self.verdicts.icmp_errors["connection"]] = True
         return has

@@ -16,16 +16,15 @@ from handshake_inspect.pairs import GOLDEN, KEY, SALT, Hashes, KeyTable, hash_of
 
 Entries = NDArray[np.uint64]
 
-#: An entry of the table of keys: the upper half of the key's hash, one of two marks, and below it the number of a
-#: conversation, or which one of new keys it is. 0 is a free slot; and one whose key is forgotten is not free.
+#: Bit masks of an entry of the hash table: the upper half of the key's hash, one of two marks, and the number of the
+#: conversation (KNOWN) or the index among the new keys (NEW). 0 is a free slot; the slot of a forgotten key is not.
 TAG, KNOWN, NEW, NUMBER = (np.uint64(bits) for bits in (0xFFFFFFFF << 32, 1 << 31, 1 << 30, (1 << 30) - 1))
 FREE, FORGOTTEN = np.uint64(0), NEW | NUMBER
-#: So many slots at least: of some dozen keys hardly two are looked for first in the same one. What is not used takes no
-#: memory.
+#: Smallest number of slots: some dozen keys then hardly collide. Pages that are not used take no memory.
 FEWEST_SLOTS = 1 << 16
-#: Slots that are moved at once to a larger table, where what they hold lies as close together: all is in the cache.
+#: Slots moved at once to a larger table: their entries stay close together there, so all of them are in the cache.
 MOVED_SLOTS = 1 << 15
-#: If this share of a block's rows had keys that were known before it, those of the next one are looked up.
+#: If this share of a block's rows had keys known before, the keys of the next block are looked up first.
 MOST = 0.9
 
 LOOPBACK_4 = 127
@@ -33,7 +32,7 @@ LOOPBACK_6 = 1
 
 
 def is_loopback(keys: KeyTable) -> NDArray[np.bool_]:
-    """Say of each key whether its segments can only have been captured on loopback."""
+    """Mark the keys whose segments can only have been captured on loopback."""
     v4 = (keys["ip_version"] == 4) & (keys["lower_lo"] >> np.uint64(24) == LOOPBACK_4)
     v6 = (keys["ip_version"] == 6) & (keys["lower_hi"] == 0) & (keys["lower_lo"] == LOOPBACK_6)
     found: NDArray[np.bool_] = v4 | v6 | _is_one_host(keys)
@@ -46,7 +45,7 @@ def _is_one_host(keys: KeyTable) -> NDArray[np.bool_]:
 
 
 def _is_self(keys: KeyTable) -> NDArray[np.bool_]:
-    """Say of each key whether both of its sockets are equal."""
+    """Mark the keys whose two sockets are equal."""
     found: NDArray[np.bool_] = _is_one_host(keys) & (keys["lower_port"] == keys["higher_port"])
     return found
 
@@ -54,8 +53,8 @@ def _is_self(keys: KeyTable) -> NDArray[np.bool_]:
 class Conversations:
     """Numbers keys in order of first appearance, over any number of blocks.
 
-    Keys are found by a hash; two of one hash are told apart by comparing the keys themselves. The numbers of keys that
-    are forgotten are given to later ones.
+    Keys are found by a hash; keys with equal hashes are distinguished by comparing the keys themselves. Numbers of
+    forgotten keys are reused.
     """
 
     def __init__(self) -> None:
@@ -64,31 +63,31 @@ class Conversations:
         self._count = 0
         self._free = np.zeros(0, np.int64)
         self._slots = _Slots()
-        #: Were most rows of the last block of conversations that had been there before it?
+        #: Did most rows of the last block belong to conversations known before it?
         self._most_are_known = False
 
     def __len__(self) -> int:
-        """How many numbers there are, the free ones included: the length of what has one entry for each number."""
+        """Count of numbers, free ones included: the length of arrays with one entry per number."""
         return self._count
 
     @property
     def held(self) -> int:
-        """How many conversations there are."""
+        """Count of conversations, without free numbers."""
         return self._count - len(self._free)
 
     @property
     def keys(self) -> KeyTable:
-        """The key of each number; of a free one it means nothing. A view: what is held for long takes a copy."""
+        """The key of each number, meaningless for free ones. A view: copy what is to be kept."""
         return KeyTable({name: self._columns[name][: self._count] for name in KEY})
 
     @property
     def loopback(self) -> NDArray[np.bool_]:
-        """Say of each number whether its conversation can only have been captured on loopback."""
+        """Mark the numbers whose conversation can only have been captured on loopback."""
         return self._columns["loopback"][: self._count]
 
     @property
     def is_self(self) -> NDArray[np.bool_]:
-        """Say of each number whether both sockets of its conversation are equal."""
+        """Mark the numbers whose conversation has two equal sockets."""
         return self._columns["self"][: self._count]
 
     def number(self, keys: KeyTable) -> Rows:
@@ -105,10 +104,10 @@ class Conversations:
         return numbers
 
     def _look_up(self, keys: KeyTable, hashes: Hashes) -> tuple[Rows, Rows]:
-        """Return the numbers of the keys that stand where they are looked for first, and the rows of the others.
+        """Return the numbers of the keys found in their first slot, and the rows of all other keys.
 
-        Of long transfers these are hardly any, and to sort all rows takes twice as long. None are looked up where many
-        keys are likely to be new, as they were in the last block.
+        In long transfers there are hardly any others, and sorting all rows would take twice as long. Nothing is looked
+        up if many keys of the last block were new.
         """
         if not self._most_are_known:
             return np.empty(len(keys), np.int64), np.arange(len(keys))
@@ -116,26 +115,26 @@ class Conversations:
         return numbers, np.flatnonzero((numbers < 0) | ~self._are_keys(keys, numbers))
 
     def _number_distinct(self, keys: KeyTable, rows: Rows, hashes: Hashes) -> Rows:
-        """Return the numbers of the keys in these rows, which rise, and of which no two have one hash."""
+        """Return the numbers of the keys in these rows, which rise; all their hashes differ."""
         self._slots.make_room(len(rows))
         mine = hashes & TAG | NEW | np.arange(len(rows), dtype=np.uint64)
         found, places = self._slots.settle(mine, lambda at, numbers: self._are_keys(keys, numbers, rows[at]))
         numbers = (found & NUMBER).astype(np.int64)
-        new = np.flatnonzero(found & NEW != 0)  # of numbers, not of a mask, it takes twice as long
+        new = np.flatnonzero(found & NEW != 0)  # twice as fast on a mask as on numbers
         if len(new):
             numbers[new] = self._add(keys if len(new) == len(keys) else keys.take(rows[new]))
             self._slots.put(places[new], _known(hashes[new], numbers[new]))
         return numbers
 
     def _are_keys(self, keys: KeyTable, numbers: Rows, rows: Rows | None = None) -> Mask:
-        """Are the keys in these rows, or in all, those of these numbers?"""
+        """Compare the keys in these rows, or in all, with the keys of these numbers."""
         same = np.ones(len(numbers), np.bool_)
         for name in KEY:
             same &= self._columns[name].take(numbers) == (keys[name] if rows is None else keys[name].take(rows))
         return same
 
     def _add(self, keys: KeyTable) -> NDArray[np.int64]:
-        """Give numbers to new keys: free ones first."""
+        """Assign numbers to new keys, free ones first."""
         free, self._free = self._free[: len(keys)], self._free[len(keys) :]
         numbers = np.append(free, self._count + np.arange(len(keys) - len(free)))
         at = numbers if len(free) else slice(self._count, self._count + len(keys))
@@ -143,36 +142,35 @@ class Conversations:
         values = keys.columns | {"loopback": is_loopback(keys), "self": _is_self(keys)}
         for name, column in self._columns.items():
             if self._count > len(column):
-                # Not in place: who holds a view keeps what it was. What is not used yet takes no memory.
+                # Not in place: existing views must stay valid. Pages that are not used yet take no memory.
                 self._columns[name] = np.zeros(2 * self._count, column.dtype)
                 self._columns[name][: len(column)] = column
             self._columns[name][at] = values[name]
         return numbers
 
     def forget(self, numbers: NDArray[np.int64]) -> None:
-        """Let conversations go; their numbers are free."""
+        """Remove conversations; their numbers become free."""
         self._slots.forget(_known(hash_of(self.keys.take(numbers), SALT), numbers))
         self._free = np.append(self._free, numbers)
 
 
 class _Slots:
-    """A table with an entry for each key: open addressing, for many keys at once.
+    """A hash table with an entry for each key: open addressing, for many keys at once.
 
-    A key is looked for in the slot that the upper bits of its tag name, then in others, each so far from the last one
-    as the lower bits say, until it is found or a slot is free, which it takes. Half of the slots are free at least:
-    most keys are settled in the first round, all of a block in a dozen. A new one takes 60 ns, where to look for it in
-    sorted arrays of hashes and to merge it into them takes 110.
+    The upper bits of a key's tag give its first slot, the lower bits the step to each next one, until the key is found
+    or takes a free slot. At least half of the slots are free: most keys are settled in the first round, all of a block
+    in a dozen. A new key takes 60 ns, where a search in sorted arrays of hashes and a merge into them take 110.
     """
 
     def __init__(self) -> None:
         self._entries: Entries = np.zeros(FEWEST_SLOTS, np.uint64)
-        #: How many slots are not free.
+        #: Count of slots that are not free.
         self._taken = 0
 
     def settle(self, mine: Entries, are_keys: Callable[[Rows, Rows], Mask]) -> tuple[Entries, Rows]:
-        """Return the entry of each key, which is its own if it is new, and the slot of that. No two keys are equal.
+        """Return the entry of each key, its own if the key is new, and the slot of the entry. All keys are distinct.
 
-        `are_keys(at, numbers)` says whether those of equal tags are those of these numbers.
+        `are_keys(at, numbers)` compares keys of equal tags: the keys at `at` with those of `numbers`.
         """
         found, places = np.empty_like(mine), np.empty(len(mine), np.int64)
         at, own, place = np.arange(len(mine)), mine, self._first_places(mine)
@@ -194,17 +192,17 @@ class _Slots:
         return found, places
 
     def first_known(self, hashes: Hashes) -> Rows:
-        """Return the number whose key has the slot where each key is looked for first; -1 if none has."""
+        """Return the number in the first slot of each key, whether it is of that key or not; -1 if there is none."""
         there = self._entries.take(self._first_places(hashes))
         return np.where(there & KNOWN != 0, (there & NUMBER).astype(np.int64), -1)
 
     def put(self, places: Rows, entries: Entries) -> None:
-        """Put the entries of new keys, which have numbers now, into their slots."""
+        """Put the entries of new keys, which are numbered now, into their slots."""
         self._entries[places] = entries
         self._taken += len(entries)
 
     def forget(self, entries: Entries) -> None:
-        """Let entries go."""
+        """Remove entries."""
         place = self._first_places(entries)
         while len(entries):
             there = self._entries[place]
@@ -214,7 +212,7 @@ class _Slots:
             place = self._next_places(place[left], entries)
 
     def make_room(self, count: int) -> None:
-        """See to it that so many new entries leave half of the slots free."""
+        """Enlarge the table if needed, so that `count` new entries leave half of the slots free."""
         if 2 * (self._taken + count) <= len(self._entries):
             return
         parts = np.split(self._entries, range(MOVED_SLOTS, len(self._entries), MOVED_SLOTS))
@@ -238,7 +236,7 @@ class _Slots:
         return (entries >> np.uint64(64 - bits)).astype(np.int64)
 
     def _next_places(self, place: Rows, entries: Entries) -> Rows:
-        """Return where to look next: an odd step leads to all slots, which are a power of 2."""
+        """Return the next slot to look in: an odd step reaches all slots, as their number is a power of 2."""
         step = (entries >> np.uint64(31) | np.uint64(1)).astype(np.int64)
         return (place + step) & (len(self._entries) - 1)
 
@@ -251,8 +249,8 @@ def _known(hashes: Hashes, numbers: Rows) -> Entries:
 def _grouped(hashes: Hashes) -> tuple[Rows, Rows]:
     """Number the distinct hashes by first appearance. Returns the number of each row, and the first row of each number.
 
-    Each row finds the first one in a slot of a small table that its upper bits name: 10 ns, where a sort takes 20. If
-    that is one of another hash, all such rows look once more, by other bits.
+    The upper bits of a hash choose a slot of a small table, which holds the first row with these bits: 10 ns, where a
+    sort takes 20. Rows whose slot holds another hash are looked up again, by other bits.
     """
     rows = np.arange(len(hashes))
     bits = max(len(hashes).bit_length() + 1, 8)
@@ -271,7 +269,7 @@ def _grouped(hashes: Hashes) -> tuple[Rows, Rows]:
 
 
 def _other_keys(keys: KeyTable, group: Rows, first: Rows) -> Rows:
-    """Return the rows whose key is not that of the first row of their group."""
+    """Return the rows whose key differs from that of the first row of their group."""
     other = np.zeros(len(keys), np.bool_)
     if len(first) < len(keys):
         for column in keys.columns.values():
@@ -283,8 +281,8 @@ def _other_keys(keys: KeyTable, group: Rows, first: Rows) -> Rows:
 def conversation_order(numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Sort rows by conversation, keeping their order within it.
 
-    Numbers of 8 or 16 bits are sorted digit by digit, in a third or two thirds of the time that one sort of 64-bit
-    words takes; and that is a tenth of an argsort.
+    Numbers of 8 or 16 bits are sorted by radix, in a third or two thirds of the time of one sort of 64-bit words, which
+    itself takes a tenth of an argsort.
     """
     least, most = (numbers.min(), numbers.max()) if len(numbers) else (0, 0)
     for narrow, largest in ((np.uint8, 0xFF), (np.uint16, 0xFFFF)):

@@ -1,6 +1,6 @@
-"""Which of many runs of numbers is the first to cover each number: what fills gaps, and what was there before.
+"""Which of many runs of sequence numbers is the first to cover each number: what fills gaps, and what came before.
 
-In: runs, as places among the sorted edges of all of them. Out: the first one over each piece between two edges.
+In: runs, as indices into the sorted edges of all of them. Out: the first run over each piece between two edges.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from handshake_inspect.connections.moments import NEVER
 
 
 def earliest_cover(begin: Rows, stop: Rows, row: Rows, pieces: int) -> Rows:
-    """Return for each piece between cuts the lowest `row` of the spans [begin, stop) over it; NEVER without.
+    """Return for each piece the lowest `row` of the spans [begin, stop) that cover it; NEVER if there is none.
 
-    Each span is two overlapping blocks of 2**k pieces; blocks are handed down by halves, longest first: n log n steps
-    however long the spans are.
+    Each span is covered by two overlapping blocks of 2**k pieces; blocks are split in halves, longest first: n log n
+    steps, however long the spans are.
     """
     lowest = np.full(pieces, NEVER, np.int64)
     if not len(row):

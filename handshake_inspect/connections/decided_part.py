@@ -1,4 +1,4 @@
-"""Some whole conversations, decided together: what rules look at, and what describes a connection step by step."""
+"""Some whole conversations, decided together: the input of rules, and of descriptions segment by segment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from handshake_inspect.tcp.sack import leaves_out_blocks
 
 
 class FoldedError(Exception):
-    """The segments of a connection were folded: they must be read again to be described one by one."""
+    """The segments of a connection were folded, and must be read again to be described one by one."""
 
 
 @dataclass
@@ -38,13 +38,13 @@ class DecidedPart:
     events: Events
     verdicts: Verdicts
     names: Names
-    #: What the option lists of `names` offer.
+    #: What each option list of `names` offers.
     offered: OfferedOptions
     #: The key of each conversation of the run.
     keys: KeyTable
 
     def steps_in(self, frames: Rows, captures: list[str]) -> dict[int, tuple[Step, ...]]:
-        """Describe the segments that stand in these frames, by the row of their connection."""
+        """Describe the segments in these frames. Returns them by the row of their connection."""
         rows = np.flatnonzero(np.isin(frames_of(self.stored), frames))
         connection = self.part.rows.conn[rows]
         begins = first_of_runs(connection)
@@ -61,9 +61,9 @@ class DecidedPart:
         *,
         with_blocks: bool = False,
     ) -> tuple[Step, ...]:
-        """Describe the segments of one connection, or the `chosen` ones of them, counted from its first.
+        """Describe the segments of one connection, or only the `chosen` ones, counted from its first.
 
-        Raises `FoldedError` if one that is asked for was folded; `with_blocks`, also if SACK blocks were left out.
+        Raises `FoldedError` if one of these was folded; with `with_blocks` also if SACK blocks were left out.
         """
         at = slice(*self.part.rows.start[connection : connection + 2].tolist())
         if chosen is None and (self._is_folded[at].any() or (with_blocks and self._leaves_out_blocks(at))):
@@ -84,14 +84,14 @@ class DecidedPart:
         )
 
     def _leaves_out_blocks(self, at: slice) -> bool:
-        """Were blocks of SACK options left out in some rows?"""
+        """Were blocks of SACK options left out in some of these rows?"""
         return any(
             leaves_out_blocks(self.names.options[number]) for number in set_of(self.part.rows.options[at]).tolist()
         )
 
     @cached_property
     def _is_folded(self) -> NDArray[np.bool_]:
-        """Were segments folded into a row? Shape (n,)."""
+        """Mark the rows into which segments were folded. Shape (n,)."""
         folded: NDArray[np.bool_] = self.stored["folded_segments"] > 0
         return folded
 
@@ -101,7 +101,7 @@ class DecidedPart:
 
 
 def _frame_names(capture: list[int], frame: list[int], captures: list[str]) -> Sequence[Frame]:
-    """Return the frame of each row of a connection: its number, and its capture where that is not that of the first."""
+    """Return the frame of each row of a connection: its number, with its capture if that is not the first row's."""
     home = capture[0]
     if capture.count(home) == len(capture):
         return frame
@@ -111,5 +111,5 @@ def _frame_names(capture: list[int], frame: list[int], captures: list[str]) -> S
 
 
 def frames_of(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> Rows:
-    """Put capture and frame of each row into one number."""
+    """Combine capture and frame of each row into one number."""
     return frame_numbers(table["capture"], table["frame"])

@@ -1,11 +1,11 @@
-"""Other tools' words for a connection: Zeek's `conn_state` and `history`, Wireshark's `tcp.completeness`.
+"""Other tools' terms for a connection: Zeek's `conn_state` and `history`, Wireshark's `tcp.completeness`.
 
-In: `ConnectionRows`. Out: `DerivedWords`. The rules are those tools' own, with their quirks: they are for
-cross-checking and for filters that people bring along; our verdicts stand elsewhere. Wireshark's rules are here
-(Wireshark 4.0, packet-tcp.c, as `tshark -2` prints it), Zeek's in the room `zeek`, whose modules say where we differ.
+In: `ConnectionRows`. Out: `DerivedWords`. The rules are those of these tools, quirks included: they serve
+cross-checks and filters written for these tools; our own verdicts are elsewhere. Wireshark's rules are here
+(Wireshark 4.0, packet-tcp.c, as `tshark -2` prints it), Zeek's in the folder `zeek`, whose modules name differences.
 
-**Folded rows.** Nothing depends on the rows that `compact` folds as long as each continues its direction exactly, is
-not the first of its kind, has a window, is captured before it is acknowledged, and acknowledges neither what was not
+**Folded rows.** Nothing depends on a row that `compact` folds if it continues its direction exactly, is not the first
+of its kind, has a window, is captured before it is acknowledged, and acknowledges neither octets that were not
 captured nor, for the first time, a hole.
 """
 
@@ -35,16 +35,16 @@ from handshake_inspect.connections.zeek.tokens import token_strings
 
 @dataclass
 class DerivedWords:
-    """The words of `m` connections."""
+    """The terms of other tools for `m` connections."""
 
-    #: Number of each connection's behaviour in Zeek's eyes. Shape (m,).
+    #: Index of each connection's behaviour as Zeek sees it. Shape (m,).
     shape: Rows
     #: Zeek's `conn_state` and `history` of each behaviour.
     state_of_shape: list[str]
     history_of_shape: list[str]
     #: Wireshark's `tcp.completeness`: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32. Shape (m,).
     completeness: NDArray[np.uint8]
-    #: Octets of gaps, of the few connections that have one: their numbers, and how many. Zeek's `missed_bytes`.
+    #: The few connections with gaps, by number, and the octets of their gaps: Zeek's `missed_bytes`.
     with_gaps: Rows
     gap_octets: Rows
 
@@ -60,7 +60,7 @@ class DerivedWords:
 
 
 def derive(rows: ConnectionRows) -> DerivedWords:
-    """Derive the words of all connections. Every connection has a row that is not an ignored SYN."""
+    """Derive the terms of all connections. Every connection has a row that is not an ignored SYN."""
     keys = control_keys(rows)
     reach = find_reach(rows)
     gaps = find_gaps(rows, reach)
@@ -71,7 +71,7 @@ def derive(rows: ConnectionRows) -> DerivedWords:
 
 
 def _gap_octets(rows: ConnectionRows, gaps: Gaps, reported: NDArray[np.bool_], shape: Rows) -> tuple[Rows, Rows]:
-    """Add up the gaps of each connection in whose history Zeek writes one: in others it reports none."""
+    """Add up the gaps of each connection whose history shows one: for others Zeek reports none."""
     conn = rows.conn[gaps.row]
     here = reported[shape[conn]]
     with_gaps, inverse = np.unique(conn[here], return_inverse=True)
@@ -84,7 +84,7 @@ WS_SYN, WS_SYN_ACK, WS_ACK, WS_DATA, WS_FIN, WS_RST = (1 << bit for bit in range
 
 
 def _completeness_of(flags: int, has_payload: bool) -> int:
-    """Bits that one row adds, wherever it stands. A bare SYN adds none: only the first row's counts."""
+    """Return the bits that a row adds at any position. A bare SYN adds none: it counts only in the first row."""
     bits = WS_RST if flags & RST else 0
     if flags & (SYN | ACK) == SYN | ACK:
         bits |= WS_SYN_ACK
@@ -101,10 +101,10 @@ COMPLETENESS = np.array(
 
 
 def _completeness(rows: ConnectionRows, keys: Rows) -> NDArray[np.uint8]:
-    """What was seen of each connection. Shape (m,).
+    """Return the completeness of each connection. Shape (m,).
 
-    Wireshark looks for the bare SYN in a conversation's first packet only. What else that packet is, it notices in its
-    second pass, after it was printed: so a conversation of one packet has no bit but that of a bare SYN.
+    Wireshark looks for the bare SYN in a conversation's first packet only. It adds the other bits of that packet in its
+    second pass, after printing it, so a conversation of one packet has at most the bit of the bare SYN.
     """
     bits = COMPLETENESS.take(keys)
     bits[np.flatnonzero(rows.ignored_syn)] = 0

@@ -1,8 +1,8 @@
 """The flat columns of the contract, for csv and Parquet, a block of connections at a time.
 
-In: `Connections`. Out: columns of numbers, words and addresses as they stand in the tables, without an object per
-connection: with a million connections those would cost more than the analysis. How a column is spelled, and what the
-capture cannot tell, is the business of each format.
+In: `Connections`. Out: columns of numbers, words and addresses as in the tables, made without an object per
+connection, which for a million connections would cost more than the analysis. Each format decides how values, and
+those that the capture cannot tell, are spelled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FLAT_COLUMNS = (
     "missing_octets_responder", "handshake", "teardown", "closed_first", "reset_by", "states_originator",
     "states_responder", "initial_rtt_ns", "conn_state", "history", "completeness", "findings",
 )  # fmt: skip
-#: How many connections stand in a block.
+#: Connections per block.
 BLOCK_ROWS = 8192
 
 Integers = NDArray[Any]
@@ -35,12 +35,12 @@ class Numbers(NamedTuple):
     """Whole numbers. Shape (n,)."""
 
     values: Integers
-    #: Which of them the capture tells, the others are 0; None: it tells all.
+    #: Mask of the values that are known, the others are 0; None: all are known.
     known: NDArray[np.bool_] | None = None
 
 
 class Words(NamedTuple):
-    """Words, many of which are equal: `texts[number[i]]`."""
+    """Words, many of them equal: cell i is `texts[number[i]]`."""
 
     #: None: the capture cannot tell.
     texts: Sequence[str | None]
@@ -48,12 +48,12 @@ class Words(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Lists of words, many of which are equal: `lists[number[i]]`."""
+    """Lists of words, many of them equal: cell i is `lists[number[i]]`."""
 
     #: None: the capture cannot tell.
     lists: Sequence[tuple[str, ...] | None]
     number: Integers
-    #: What stands between them where a list must be one text.
+    #: Text between the words where a list must be one text.
     separator: str
 
 
@@ -102,7 +102,7 @@ def _columns(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Col
 
 
 def _behaviour(connections: Connections, rows: NDArray[np.int64] | slice) -> dict[str, Column]:
-    """Return what connections of one shape have in common."""
+    """Return the columns that are equal for all connections of one shape."""
     occurring, number = distinct(connections.verdicts.table["judgement"][rows])
     judgements = [connections.verdicts.judgements[one] for one in occurring.tolist()]
     return {
@@ -121,6 +121,6 @@ def _if_known(values: Integers) -> Numbers:
 
 
 def sockets(connections: Connections, rows: NDArray[np.int64] | slice) -> list[tuple[Addresses, Integers]]:
-    """Return address and port of the originator, and of the responder, of these rows of the verdicts."""
+    """Return address and port of the originator, then of the responder, for these rows of the verdicts."""
     both = Sockets.of_both(connections, rows)
     return [(Addresses(sockets.ip_version, sockets.hi, sockets.lo), sockets.port) for sockets in both]

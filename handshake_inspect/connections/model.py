@@ -1,4 +1,4 @@
-"""Columns -> objects: makes a `Connection` of one row of `Verdicts`, when somebody asks for it."""
+"""Columns -> objects: makes a `Connection` from one row of `Verdicts`, on demand."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ from handshake_inspect.processes import Workers
 from handshake_inspect.quantities import counted
 from handshake_inspect.tcp.options import parse
 
-#: How many connections are made of the columns at once.
+#: Connections made from the columns at once.
 BLOCK_CONNECTIONS = 4096
 
 
 @dataclass(repr=False, eq=False)
 class Connections(ConnectionColumns, Sequence[Connection]):
-    """All connections of a run, in order of first segment. A `Connection` is made when it is asked for."""
+    """All connections of a run, in order of first segment. Each `Connection` is made on access."""
 
-    #: Makes what looks over all of them.
+    #: Makes the survey that applies the rules to all of them.
     look_over: Callable[[Connections], Survey] | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -98,31 +98,31 @@ class Connections(ConnectionColumns, Sequence[Connection]):
 
     @property
     def _survey(self) -> Survey:
-        """A new one each time: it refers to these connections, and to hold it here would hold both for long."""
+        """Make a new survey: it refers to these connections, and a stored one would make a reference cycle."""
         return Survey(lambda: self.verdicts.found, list) if self.look_over is None else self.look_over(self)
 
     @cached_property
     def coded(self) -> list[Coded]:
-        """What all rules found of connections, in order."""
+        """The findings of all rules about connections, in order."""
         found = self._survey.of_connections()
-        give_back()  # what it looked at
+        give_back()  # the memory of what it examined
         return found
 
     @cached_property
     def findings(self) -> Findings:
-        """The same, by connection."""
+        """The same findings, by connection."""
         return Findings(self.coded)
 
     @cached_property
     def run_findings(self) -> tuple[RunFinding, ...]:
-        """What was found of the run as a whole, of a listener, a host, a capture: the worst first."""
+        """Findings about the run as a whole, a listener, a host or a capture, the most severe first."""
         of_run = self._survey.of_run()
         give_back()
         return tuple(sorted(of_run, key=lambda one: (-Severity[one.severity.upper()], -one.connections)))
 
     @contextmanager
     def finding_of_run(self, workers: Workers) -> Iterator[None]:
-        """Have what is to be told of the run found meanwhile, by a copy of this process where that is possible."""
+        """Compute `run_findings` during the context, in a fork of this process where that is possible."""
         if "run_findings" in vars(self):
             yield
             return
@@ -131,7 +131,7 @@ class Connections(ConnectionColumns, Sequence[Connection]):
             self.run_findings = found()
 
     def make_findings(self) -> None:
-        """Have it found now, what takes its time, and by this thread: others only read it afterwards."""
+        """Compute all findings now, in this thread, so that other threads only read them afterwards."""
         _ = self.findings, self.run_findings
 
     def _make(self, stream: int, row: int, cell: dict[str, int]) -> Connection:
@@ -269,7 +269,7 @@ class Connections(ConnectionColumns, Sequence[Connection]):
         )
 
     def _user(self, row: int) -> int:
-        """Return the stream of a row of `Verdicts.users`."""
+        """Return the stream of a row of `Verdicts.users`, the next users of the same sockets."""
         if row < len(self) or self.numbers_next is None:
             return int(self.stream_of[row])
         return int(self.numbers_next[row - len(self)])

@@ -1,4 +1,4 @@
-"""When something happened: a row, a rank within it and the segment that it is about, in one number that sorts."""
+"""When something happened: a row, a rank within the row and the row of its segment, as one number that sorts."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 
-#: Moment of what never happened.
+#: Moment of an event that never happened.
 NEVER = np.iinfo(np.int64).max
-#: Below all times.
+#: Earlier than any time.
 EARLIEST_NS = int(np.iinfo(np.int64).min)
 
-# Ranks: the order of what happens at one row.
+# Ranks: the order of events at one row.
 INFERRED, PROVEN, OWN_ACT, UNBLOCKED, UNBLOCKED_RST, ARRIVED = range(6)
 
-# A moment is row, rank, source row and order, from the highest bits down: 62 of them.
+# A moment has row, rank, source row and order, from the highest bits down: 62 bits.
 #: A partition holds at most 2**28 rows.
 ROW_BITS = 28
 RANK_BITS = 3
 #: The lowest bits order the events of one segment.
 ORDER_BITS = 3
 
-#: Source of an inferred FIN: after all segments that the same row proves.
+#: Source of an inferred FIN: sorts after all segments that the same row proves.
 AFTER_ALL = (1 << ROW_BITS) - 8
 
 
 def moment(row: Rows | int, rank: Rows | int, source: Rows | int) -> Rows:
-    """Put (row, rank within the row, source row) into one number that sorts."""
+    """Combine row, rank within the row and source row into one number that sorts."""
     base = np.asarray(row, np.int64) << RANK_BITS | rank
     when: Rows = (base << ROW_BITS | np.asarray(source, np.int64)) << ORDER_BITS
     return when
@@ -48,21 +48,21 @@ def source_of(when: Rows) -> Rows:
 
 
 def later_by(rows: Rows) -> Rows:
-    """Return what is to be added to a moment whose row and source are so many rows further back."""
+    """Return the amount that moves a moment so many rows on, its row and its source."""
     return rows * ((1 << (RANK_BITS + ROW_BITS + ORDER_BITS)) + (1 << ORDER_BITS))
 
 
 def earliest(group: Rows, when: Rows, groups: int) -> Rows:
-    """Return the smallest moment of each group, NEVER if it has none. Shape (groups,)."""
+    """Return the earliest moment of each group, NEVER if it has none. Shape (groups,)."""
     out = np.full(groups, NEVER, np.int64)
     np.minimum.at(out, group, when)
     return out
 
 
 def infer(when: Rows, condition: Mask, row: Rows, place: int) -> None:
-    """Put into `when`, where `condition` holds and it is earlier, the moment at which a row proves what was missed.
+    """Lower `when`, where `condition` holds, to the moment at which `row` proves an event that was not captured.
 
-    `place`: its place among all that one row proves.
+    `place`: its position among all events that one row proves.
     """
     at = np.flatnonzero(condition)
     if len(at):

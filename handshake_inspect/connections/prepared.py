@@ -1,4 +1,4 @@
-"""Connections made ready to be described step by step: some at once, for whoever asks for one asks for more."""
+"""Prepares connections to be described step by step, several at once: callers usually go through many."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from handshake_inspect.connections.decided_part import DecidedPart
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.sets import set_of
 
-#: How many connections are made ready to be described at once, if they have no more segments than that.
+#: Connections prepared at once on a first call, if they have no more segments than this.
 AHEAD, AHEAD_SEGMENTS = 100, 20_000
-#: So many if somebody goes on asking: for each the engine then takes 10 microseconds instead of 60.
+#: Connections prepared at once on later calls: the engine then takes 10 microseconds each instead of 60.
 AHEAD_AGAIN = 2_000
 
-#: How many segments are kept at once of connections that are read again, but for a single one.
+#: Segments of re-read connections held at once; a single connection may have more.
 AGAIN_SEGMENTS = 1 << 20
 
 
 class PreparedConnections:
-    """Makes connections ready to be described, some at once: whoever asks for one often asks for those behind it.
+    """Prepares connections, several at once: a caller that describes one often goes on to the following ones.
 
-    For a hundred connections together the engine takes hardly longer than for one.
+    The engine takes hardly longer for a hundred connections together than for one.
     """
 
     def __init__(self, analysis: Analysis) -> None:
@@ -42,9 +42,9 @@ class PreparedConnections:
         *,
         with_blocks: bool = False,
     ) -> tuple[Step, ...]:
-        """Describe every segment of a stream. `coming`: which will be asked for, this one first; None: those behind it.
+        """Describe every segment of a stream. `coming`: the streams needed next, this one first; None: those after it.
 
-        Raises `FoldedError` if some of its segments were folded; `with_blocks`, also if SACK blocks were left out.
+        Raises `FoldedError` if some of its segments were folded; with `with_blocks` also if SACK blocks were left out.
         """
         conversation, place = connections.conversation_of(stream)
         if self._decided is None or self._connections is not connections or conversation not in self._ready:
@@ -58,7 +58,7 @@ class PreparedConnections:
 
 
 class RereadConnections:
-    """Has long connections read again with all their segments: one, and if more are wanted many at once."""
+    """Reads long connections again with all their segments: one at first, then many at once."""
 
     def __init__(self, read: Callable[[Rows], Analysis]) -> None:
         self._read = read
@@ -70,7 +70,7 @@ class RereadConnections:
         """Describe every segment of a stream; `coming` as above. Raises `CaptureError` if it cannot be read again."""
         conversation, place = connections.conversation_of(stream)
         if self._analysis is None or self._connections is not connections or conversation not in self._ready:
-            self._analysis = None  # room for what comes
+            self._analysis = None  # free its memory before the next is read
             many = coming is not None or self._connections is connections
             streams = coming_from(connections, stream, AGAIN_SEGMENTS) if coming is None else coming
             conversations = conversations_of(connections, streams, AGAIN_SEGMENTS if many else 0)
@@ -82,14 +82,14 @@ class RereadConnections:
 
 
 def coming_from(connections: Connections, stream: int, most: int) -> Sequence[int]:
-    """Return this stream and those behind it, so many at most."""
+    """Return this stream and those after it, at most `most`."""
     place = int(np.searchsorted(connections.streams, stream))
     streams: list[int] = connections.streams[place : place + most].tolist()
     return streams
 
 
 def conversations_of(connections: Connections, streams: Sequence[int], most_segments: int) -> Rows:
-    """Return the conversations of these streams, as many as have no more segments; of the first in any case."""
+    """Return the conversations of these streams, up to `most_segments` in all; that of the first stream in any case."""
     rows = connections.rows_of(np.array(streams, np.int64))
     table = connections.verdicts.table
     few = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]) <= most_segments

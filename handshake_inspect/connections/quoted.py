@@ -2,9 +2,9 @@
 
 In: errors with their conversations, and the connections of a partition (`Split`). Out: `QuoteTable`, one
 row per error that belongs to one of them. RFC 9293 §3.9.2.2 (MUST-54): an error goes to the connection that caused it,
-found by the quoted sockets. Where these were used by several connections one after the other, the quoted sequence
-number tells which: it is a SYN's, or lies in what that end had sent. RFC 5927 §4.1 makes the same comparison to tell
-errors from forged ones: an error with a number that was never sent stays with the latest connection, and says so.
+found by the quoted sockets. Where several connections used these one after the other, the quoted sequence number
+decides: it is that of a SYN, or lies within what that end had sent. RFC 5927 §4.1 makes the same comparison to detect
+forged errors: an error with a number that was never sent is assigned to the latest connection, and marked so.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPON
 from handshake_inspect.connections.splitting.split import Split, first_among
 from handshake_inspect.connections.splitting.unwrapping import SAFE_SPAN
 
-#: How many connections of the same sockets, from the latest back, an error about data is compared with.
+#: An error about data is compared with this many connections of the same sockets, from the latest back.
 STEPS_BACK = 8
 
 
 def join(errors: QuotingTable, part: Split) -> QuoteTable:
-    """Find the connection of each error, and what it quotes of it. Errors about other sockets are left out."""
+    """Find the connection of each error, and the segment it quotes. Errors about other sockets are left out."""
     if not len(errors):
         return QuoteTable.empty()
     ends = _Ends(part)
@@ -34,7 +34,7 @@ def join(errors: QuotingTable, part: Split) -> QuoteTable:
     end = ends.quoted(errors, connection)
     relative = ends.relative(errors, end)
     flags = errors["quoted_flags"]
-    # A quote that ends before the number is of a SYN where that end sent nothing else.
+    # A quote that ends before the sequence number is of a SYN if that end sent nothing else.
     is_syn = np.where(errors["has_seq"] != 0, ends.iss_known[end] & (relative == 0), ends.only_syn[end])
     is_syn &= (end & 1 == ORIGINATOR) & ((flags < 0) | ((flags & (SYN | ACK | RST)) == SYN))
     columns = {
@@ -49,7 +49,7 @@ def join(errors: QuotingTable, part: Split) -> QuoteTable:
 
 
 def _connections(errors: QuotingTable, part: Split, ends: _Ends) -> Rows:
-    """Return the connection of each error, -1 if there is none. Costs a sort, however many share their sockets."""
+    """Return the connection of each error, -1 if there is none. Costs one sort, however many share their sockets."""
     begun = part.rows.time_ns[part.rows.start[:-1]]
     by_time = np.lexsort([begun, part.conversation])
     conversation, begun = part.conversation[by_time], begun[by_time]
@@ -57,7 +57,7 @@ def _connections(errors: QuotingTable, part: Split, ends: _Ends) -> Rows:
     found = np.where(latest >= 0, by_time[latest], -1)
     by_syn = ends.of_syn(errors, part)
     found[by_syn >= 0] = by_syn[by_syn >= 0]
-    # Of data: the latest connection in which the number was sent.
+    # Errors about data: the latest connection in which the number was sent.
     open_question = np.flatnonzero((by_syn < 0) & (latest >= 0))
     place = latest[open_question]
     for _ in range(STEPS_BACK):
@@ -65,7 +65,7 @@ def _connections(errors: QuotingTable, part: Split, ends: _Ends) -> Rows:
         found[open_question[fits]] = by_time[place[fits]]
         more = ~fits & (place > 0) & (conversation[place - 1] == conversation[place])
         open_question, place = open_question[more], place[more] - 1
-    # Captured, or by its clock, ahead of the first segment: there only a number that was sent proves anything.
+    # Errors captured, or dated, before the first segment: only a number that was sent proves a connection.
     early = np.flatnonzero(found < 0)
     first = np.minimum(np.searchsorted(conversation, errors["conversation"][early]), len(by_time) - 1)
     known = conversation[first] == errors["conversation"][early]
@@ -76,7 +76,7 @@ def _connections(errors: QuotingTable, part: Split, ends: _Ends) -> Rows:
 
 
 def _latest(keys: Rows, times: Rows, wanted: Rows, at: Rows) -> Rows:
-    """Return for each wanted key the place of the last of `keys` that equals it and is not later; -1 if none does."""
+    """Return for each wanted key the index of the last equal one of `keys` that is not later than `at`; -1 if none."""
     count = len(keys)
     is_question = np.repeat([False, True], [count, len(wanted)])
     order = np.lexsort([is_question, np.concatenate([times, at]), np.concatenate([keys, wanted])])
@@ -91,7 +91,7 @@ def _latest(keys: Rows, times: Rows, wanted: Rows, at: Rows) -> Rows:
 
 
 class _Ends:
-    """What each end of the connections of a partition sent, as far as it was captured. Columns have shape (2m,)."""
+    """What each end of the connections of a partition sent, as far as captured. Columns have shape (2m,)."""
 
     def __init__(self, part: Split) -> None:
         self._rows = rows = part.rows
@@ -106,16 +106,16 @@ class _Ends:
         np.maximum.at(self._highest, rows.peer[acks], rows.ack[acks])
         is_syn = ((rows.flags & (SYN | ACK | RST)) == SYN) & (rows.seq == 0) & (rows.folded_segments == 0)
         sent = np.bincount(rows.end, minlength=count)
-        #: An end sent its SYN, perhaps several times, and nothing else.
+        #: Ends that sent only their SYN, once or several times.
         self.only_syn = (sent > 0) & (np.bincount(rows.end[is_syn], minlength=count) == sent)
 
     def quoted(self, errors: QuotingTable, connection: Rows) -> Rows:
-        """Return which end of `connection` sent the segment that each error quotes."""
+        """Return the end of `connection` that sent the segment quoted by each error."""
         own = errors["from_higher"] == self._originator_is_higher[connection]
         return 2 * connection + np.where(own, ORIGINATOR, RESPONDER)
 
     def of_syn(self, errors: QuotingTable, part: Split) -> Rows:
-        """Return the latest connection with a SYN of the number that each error quotes, -1 if there is none."""
+        """Return the latest connection with a SYN of the sequence number that each error quotes, -1 if none."""
         end = np.flatnonzero(self.iss_known)
         connection = end >> 1
         higher = (end & 1) ^ part.originator_is_higher[connection]
@@ -126,9 +126,9 @@ class _Ends:
         return np.where((found >= 0) & (errors["has_seq"] != 0), connection[found] if len(end) else -1, -1)
 
     def relative(self, errors: QuotingTable, end: Rows) -> Rows:
-        """Return the quoted numbers relative to the ISS of these ends, UNKNOWN where one of them is not known."""
+        """Return the quoted numbers relative to the ISS of these ends, UNKNOWN where number or ISS is unknown."""
         reference = np.zeros(len(end), np.int64)
-        # Beyond 2**30 octets: nearest to what that end had sent by then.
+        # Beyond 2**30 octets: choose the value nearest to what that end had sent by then.
         at = np.flatnonzero(self._highest[end] >= SAFE_SPAN)
         if len(at):
             reference[at] = self._sent_by(end[at], errors["time_ns"][at])
@@ -137,7 +137,7 @@ class _Ends:
         return np.where((errors["has_seq"] != 0) & (self._iss[end] >= 0), nearest, UNKNOWN)
 
     def _sent_by(self, end: Rows, time_ns: Rows) -> Rows:
-        """Return the number after the segment that each end had sent last by a time, or else first; 0 without any."""
+        """Return the number after the last segment each end sent by a time, else after its first; 0 without any."""
         rows, asked = self._rows, np.zeros(len(self._highest), np.bool_)
         asked[end] = True
         own = np.flatnonzero(asked[rows.end])
@@ -148,14 +148,14 @@ class _Ends:
         return np.where(row >= 0, rows.seq_end[row], 0)
 
     def was_sent_in(self, errors: QuotingTable, connection: Rows) -> Rows:
-        """Say of each quoted number whether its sender sent it in this connection."""
+        """Return for each quoted number whether its sender sent it in this connection."""
         return self.was_sent(errors, self.quoted(errors, connection))
 
     def was_sent(self, errors: QuotingTable, end: Rows) -> Rows:
-        """Say of each quoted number whether this end sent it.
+        """Return for each quoted number whether this end sent it.
 
-        A bare ACK has the number after the highest that was sent. What lies below the first number that was seen of an
-        end cannot be told if its SYN was not captured.
+        A bare ACK has the number after the highest sent one. Numbers below the first captured one of an end are
+        undecided if its SYN was not captured.
         """
         relative, highest = self.relative(errors, end), self._highest[end]
         cannot_tell = (relative == UNKNOWN) | (highest == UNKNOWN) | (~self.iss_known[end] & (relative < 1))
@@ -163,6 +163,6 @@ class _Ends:
 
 
 def _identity(conversation: NDArray[Any], higher: NDArray[Any], seq: NDArray[Any]) -> Rows:
-    """Put a conversation, a direction of it and a number into one number."""
+    """Combine a conversation, its direction and a sequence number into one number."""
     identity: Rows = (conversation.astype(np.int64) << 1 | higher) << 32 | (seq.astype(np.int64) & 0xFFFFFFFF)
     return identity

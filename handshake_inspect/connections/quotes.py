@@ -1,7 +1,7 @@
-"""ICMP errors that quote segments, gathered; and those that belong to connections, as a table.
+"""Collects ICMP errors that quote segments; and the table of those that belong to connections.
 
 In: `IcmpErrorTable` blocks as they are decoded. Out: `QuotingTable`, the errors about some conversations, without
-copies. `quoted` finds the connection of each: `QuoteTable`.
+duplicate captures. `quoted` finds the connection of each: `QuoteTable`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from handshake_inspect.tcp.icmp import kind, says_undelivered, words
 from handshake_inspect.tcp.seqnum import spelled
 
 TCP = 6
-#: What the copy of an error has in common with it.
+#: Columns in which a copy of an error equals the original.
 SAME_ERROR = (
     "ip_id", "quoted_ip_id", "seq", "icmp_type", "icmp_code", "from_lo", "from_hi", "from_higher", "conversation",
 )  # fmt: skip
@@ -34,7 +34,7 @@ CANNOT_TELL, NEVER_SENT, SENT = -1, 0, 1
 
 
 class QuotingTable(Table):
-    """ICMP errors that quote TCP, with the conversation of the quoted segment and who sent it."""
+    """ICMP errors that quote TCP, with the conversation of the quoted segment and its sender."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         **IcmpErrorTable.DTYPES,
@@ -55,24 +55,24 @@ class QuoteTable(Table):
             )
         },
         "connection": np.int64,
-        "side": np.uint8,  # whose segment it quotes
-        "relative_seq": np.int64,  # the quoted number minus the ISS of that end; UNKNOWN if one of them is
+        "side": np.uint8,  # the end whose segment it quotes
+        "relative_seq": np.int64,  # quoted sequence number minus the ISS of that end; UNKNOWN if one of them is
         "was_sent": np.int8,  # SENT, NEVER_SENT or CANNOT_TELL
         "answers_syn": np.uint8,  # 1: it quotes the originator's SYN
     }  # fmt: skip
 
     def of(self, connection: int) -> QuoteTable:
-        """Return the errors of one connection, as connection 0."""
+        """Return the errors of one connection, renumbered to 0."""
         return self.only(connection, connection + 1)
 
     def only(self, first: int, stop: int) -> QuoteTable:
-        """Return the errors of the connections from `first`, as connection 0, to before `stop`."""
+        """Return the errors of the connections in [first, stop), renumbered from 0."""
         some = self.take(slice(*np.searchsorted(self["connection"], [first, stop])))
         some.columns["connection"] = some["connection"] - first
         return some
 
     def error(self, row: int, frame: Frame, iss: tuple[int | None, int | None]) -> IcmpError:
-        """Make an object of one row; `iss` are the initial sequence numbers of both ends as far as they are known."""
+        """Make an object of one row; `iss`: the initial sequence numbers of both ends, None where unknown."""
         cell = {name: int(column[row]) for name, column in self.columns.items()}
         version, icmp_type, code, side = (cell[name] for name in ("ip_version", "icmp_type", "icmp_code", "side"))
         relative = None if cell["relative_seq"] == UNKNOWN else cell["relative_seq"]
@@ -95,16 +95,16 @@ class QuoteTable(Table):
         )
 
     def unreachable(self, connections: int) -> Mask:
-        """Say of each connection whether an error tells that its SYN was not delivered. Shape (m,)."""
+        """Mark the connections with an error that says that the SYN was not delivered. Shape (m,)."""
         at = np.flatnonzero(self["answers_syn"])
         messages, which = self.messages(at)
         undelivered = np.array([says_undelivered(*message) for message in messages], np.bool_).take(which)
         return any_among(self["connection"], at[undelivered], connections)
 
     def messages(self, at: Rows) -> tuple[list[tuple[int, int, int]], Rows]:
-        """Return the distinct messages of errors `at`, each its IP version, type and code, and which of them each is.
+        """Return the distinct messages (IP version, type, code) of the errors `at`, and the index of each one's.
 
-        They are in order. A scan has one error for each SYN, and a message or two.
+        Messages are sorted. A scan has one error for each SYN, but only a message or two.
         """
         version, icmp_type, code = (
             self[name][at].astype(np.int64) for name in ("ip_version", "icmp_type", "icmp_code")
@@ -119,17 +119,17 @@ class Quotes:
     def __init__(self) -> None:
         self._blocks: list[QuotingTable] = []
         self._sorted: QuotingTable | None = None
-        #: Second copies, as captures of loopback have them, that were left out; and those among them for good.
+        #: Duplicate captures (as on loopback) that were left out, those of released errors included.
         self.copies = 0
         self._copies_before = 0
         self._lanes: Rows | None = None
 
     def follow(self, lanes: Rows | None) -> None:
-        """Take a number for each capture, equal for those that follow each other; None if that is not known yet."""
+        """Set the lane of each capture: captures that follow each other share one; None if that is not known yet."""
         self._lanes, self._sorted = lanes, None
 
     def add(self, errors: IcmpErrorTable, conversations: Conversations) -> Rows:
-        """Take the errors of a block. Returns the conversation of each that is about TCP."""
+        """Add the errors of a block. Returns the conversation of each that is about TCP."""
         errors = about_tcp(errors)
         if not len(errors):
             return np.zeros(0, np.int64)
@@ -140,12 +140,12 @@ class Quotes:
         return numbers
 
     def adopt(self, errors: IcmpErrorTable, conversations: Conversations) -> None:
-        """Take errors of some conversations, of which all copies in the run are left out; here are none yet."""
+        """Add the first errors, of some conversations, from which all copies in the run are already removed."""
         self.add(errors, conversations)
         self._sorted = _in_order(QuotingTable.concatenate(self._blocks))
 
     def everything(self) -> IcmpErrorTable:
-        """Return all errors as they came, copies among them."""
+        """Return all errors in order of arrival, copies included."""
         return IcmpErrorTable(QuotingTable.concatenate(self._blocks).columns)
 
     def __bool__(self) -> bool:
@@ -163,7 +163,7 @@ class Quotes:
         return IcmpErrorTable(table.take(np.isin(table["conversation"], chosen)).columns)
 
     def all(self, conversations: Conversations) -> QuotingTable:
-        """Return all errors, by conversation and time, without second copies."""
+        """Return all errors, by conversation and time, without copies."""
         if self._sorted is None:
             table = QuotingTable.concatenate(self._blocks)
             second = copies_of(table.columns, conversations.loopback, self._lanes)
@@ -172,9 +172,9 @@ class Quotes:
         return self._sorted
 
     def let_go(self, gone: Mask, about: QuoteTable, conversations: Conversations) -> int:
-        """Let errors go: those of conversations that are gone, and those `about` connections that leave before others.
+        """Release the errors of conversations that are gone, and those `about` connections released before others.
 
-        `gone` has one entry for each conversation. Returns how many there were.
+        `gone` has one entry for each conversation. Returns the number of errors released.
         """
         table = self.all(conversations)
         of_these = frame_numbers(about["capture"], about["frame"])
@@ -193,8 +193,8 @@ def _in_order(table: QuotingTable) -> QuotingTable:
 
 
 def copies_of(columns: Mapping[str, NDArray[Any]], loopback: Mask, lanes: Rows | None = None) -> Rows:
-    """Return the rows of errors that show an error again; `loopback` and `lanes` are as for `Packets`."""
+    """Return the rows of errors that are copies of an earlier one; `loopback` and `lanes` are as for `Packets`."""
     numbered = (columns["ip_id"] != 0) | (columns["quoted_ip_id"] != 0)
-    # A segment is not sent twice within the time in which copies lie; a datagram may be.
+    # No segment is sent twice within the time span of copies; a datagram may be.
     identified = numbered | (columns["has_seq"] != 0)
     return shown_again(columns, SAME_ERROR, identified, loopback, lanes=lanes, recurs=~numbered)

@@ -1,6 +1,6 @@
 """The sockets of connections in columns.
 
-In: `Connections`, which have of each the conversation, and which of its two sockets opened it. Out: `Sockets`.
+In: `Connections`, which know the conversation of each, and which of its two sockets opened it. Out: `Sockets`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from handshake_inspect.pairs import address, exchanged
 
 
 def stretch(rows: Rows) -> Rows | slice:
-    """Return rows that follow each other as a slice: to take that copies nothing."""
+    """Return consecutive rows as a slice, which takes a view instead of a copy."""
     if not len(rows) or int(rows[-1]) - int(rows[0]) != len(rows) - 1 or (rows[1:] - rows[:-1] != 1).any():
         return rows
     return slice(int(rows[0]), int(rows[-1]) + 1)
@@ -48,7 +48,7 @@ class Sockets:
 
     @classmethod
     def of_both(cls, connections: Connections, rows: Rows | slice = slice(None)) -> tuple[Sockets, Sockets]:
-        """Return the originator's and the responder's socket of each of these rows, or of all."""
+        """Return the originators' and the responders' sockets of these rows, or of all."""
         table, keys = connections.verdicts.table, connections.keys
         conversation = stretch(table["conversation"][rows].astype(np.intp))
         around = keys["tunnel"][conversation], keys["ip_version"][conversation]
@@ -66,23 +66,23 @@ class Sockets:
         return cls(*around, *originators), cls(*around, *responders)
 
     def take(self, rows: Rows) -> Sockets:
-        """Return some of them."""
+        """Return the sockets in these rows."""
         return Sockets(self.tunnel[rows], self.ip_version[rows], self.hi[rows], self.lo[rows], self.port[rows])
 
     @property
     def socket(self) -> list[NDArray[Any]]:
-        """Address and port."""
+        """The columns that identify a socket: address and port."""
         return [self.hi, self.lo, self.port]
 
     @property
     def host(self) -> list[NDArray[np.generic]]:
-        """What tells one host from another."""
+        """The columns that identify a host."""
         return [self.lo, self.hi, self.ip_version, self.tunnel]
 
     def ip(self, i: int) -> str:
-        """Spell the address of one."""
+        """Return the address of socket `i` as text."""
         return address(int(self.ip_version[i]), int(self.hi[i]), int(self.lo[i]))
 
     def endpoint(self, i: int) -> Endpoint:
-        """Make an object of one."""
+        """Return socket `i` as an object."""
         return Endpoint(self.ip(i), int(self.port[i]))
