@@ -1,7 +1,7 @@
-"""What a capture file says about itself: who captured it, where, what people wrote into it, which names it knows.
+"""The metadata of a capture file: where and by which program it was captured, its comments, the names it resolves.
 
-In: what a reader finds (only `pcapng` finds any). Out: `About`, filled while the file is read. All of it is text of
-others: whoever prints it must make it printable. It is kept up to a bound, and what is left out is counted.
+In: what a reader finds (only pcapng has any). Out: `About`, filled while the file is read. All of it is untrusted
+text, to be made printable before it is printed. It is kept up to a bound, and what is left out is counted.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 T = TypeVar("T")
-#: Characters of one text, and of all together.
+#: Limits on the characters of one text, and of all texts together.
 MOST_CHARACTERS, MOST_IN_ALL = 4096, 8 << 20
-#: Comments on the whole, interfaces, addresses with names, frames with comments; names and comments of each.
+#: Limits on comments on the file, interfaces, addresses with names, frames with comments; and on names and comments
+#: of each.
 MOST_COMMENTS, MOST_INTERFACES, MOST_NAMED, MOST_FRAMES, MOST_OF_ONE = 100, 1000, 10_000, 10_000, 20
 
 
 @dataclass
 class InterfaceAbout:
-    """What is said of one interface. None: nothing."""
+    """What the file says about one interface. None: nothing."""
 
     #: LINKTYPE_ value.
     link_type: int
-    #: Longest frame that was captured; None: no limit.
+    #: Octets captured of a frame at most; None: no limit.
     snaplen: int | None = None
     #: "eth0", "Ethernet 2", "tcp port 80" ...
     name: str | None = None
@@ -36,7 +37,7 @@ class InterfaceAbout:
     filter: str | None = None
     hardware: str | None = None
     os: str | None = None
-    #: Frames that it lost.
+    #: Count of frames that it lost.
     dropped: int | None = None
     comments: list[str] = field(default_factory=list)
 
@@ -45,33 +46,33 @@ class InterfaceAbout:
 class About:
     """What a file says about itself."""
 
-    #: Files that stand in it one behind the other.
+    #: Count of capture files concatenated in it.
     files: int = 1
-    #: On the file as a whole (its sections and its lists of names), in order.
+    #: Comments on the file as a whole (its sections and its lists of names), in order.
     comments: list[str] = field(default_factory=list)
     #: The machine, its operating system and the program that captured; of the first section that says so.
     hardware: str | None = None
     os: str | None = None
     application: str | None = None
-    #: In order; those of a later section follow.
+    #: Interfaces in order, those of later sections last.
     interfaces: list[InterfaceAbout] = field(default_factory=list)
-    #: By address, as connections spell it.
+    #: Names by address, which is spelled as in connections.
     names: dict[str, list[str]] = field(default_factory=dict)
-    #: By number of frame.
+    #: Comments by frame number.
     frame_comments: dict[int, list[str]] = field(default_factory=dict)
-    #: What was not kept because there is too much of it, by kind: "comments", "interfaces", "names".
+    #: Counts of what exceeded the limits, by kind: "comments", "interfaces", "names".
     left_out: Counter[str] = field(default_factory=Counter)
     #: Characters kept so far.
     _kept: int = field(default=0, repr=False, compare=False)
-    #: The addresses that have names, as octets and as they are spelled.
+    #: Addresses that have names, from octets to their spelling.
     _spelled: dict[bytes, str] = field(default_factory=dict, repr=False, compare=False)
 
     def add_comment(self, comment: bytes) -> None:
-        """Keep a comment on the whole."""
+        """Keep a comment on the file."""
         self._add_comment(self.comments, comment, MOST_COMMENTS)
 
     def add_interface(self, interface: InterfaceAbout, comments: Iterable[bytes]) -> None:
-        """Keep an interface, and as many of these comments on it as of one frame."""
+        """Keep an interface, and as many comments on it as on one frame."""
         for comment in comments:
             self.add_interface_comment(interface, comment)
         texts = (interface.name, interface.description, interface.filter, interface.hardware, interface.os)
@@ -96,7 +97,7 @@ class About:
                 self._add(kept, text, MOST_OF_ONE, "names", len(text) + len(spelled))
 
     def add_frame_comments(self, frames: NDArray[np.int64], comment: Callable[[int], bytes]) -> None:
-        """Keep comments on frames that had none, ordered by frame; `comment` returns one by its place among them."""
+        """Keep comments on frames that had none, ordered by frame; `comment` returns the i-th of them."""
         is_first = np.append(True, frames[1:] != frames[:-1])
         number, first = np.cumsum(is_first) - 1, np.flatnonzero(is_first)
         place = np.arange(len(frames)) - first[number]
@@ -107,12 +108,12 @@ class About:
         self.leave_out("comments", len(frames) - len(wanted))
 
     def leave_out(self, kind: str, count: int) -> None:
-        """Count what there is no room for."""
+        """Count what exceeds the limits."""
         if count:
             self.left_out[kind] += count
 
     def _add_comment(self, kept: list[str], octets: bytes, most: int) -> None:
-        """Keep a comment, unless there is too much already."""
+        """Keep a comment, unless a limit is reached."""
         if octets[:1] in (b"", b"\0"):
             return
         if len(kept) < most:
@@ -122,7 +123,7 @@ class About:
             self.leave_out("comments", 1)
 
     def _add(self, kept: list[T], one: T, most: int, kind: str, characters: int) -> None:
-        """Keep something of so many characters, unless there is too much already."""
+        """Keep an item of so many characters, unless a limit is reached."""
         if len(kept) < most and self._kept + characters <= MOST_IN_ALL:
             kept.append(one)
             self._kept += characters
@@ -131,6 +132,6 @@ class About:
 
 
 def text_of(octets: bytes) -> str:
-    """Return a text of a file: UTF-8 without the zero that some writers put behind it, at most MOST_CHARACTERS."""
+    """Decode a text of a file: UTF-8 without the trailing zero of some writers, at most MOST_CHARACTERS."""
     text = octets[: 4 * MOST_CHARACTERS + 4].split(b"\0", 1)[0].decode("utf-8", "replace")
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "…"

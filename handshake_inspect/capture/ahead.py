@@ -1,7 +1,7 @@
-"""Octets fetched by a thread before they are asked for, so that a file is decompressed while it is decoded.
+"""Reads octets ahead in a thread, so that a file is decompressed while it is decoded.
 
-In: a `Source` that is whole: who reads ahead of a live one would hold octets back. Out: a `Source` of the same octets
-and the same errors, in the same places. zlib and its like work without the lock of the interpreter.
+In: a `Source` that is whole: reading ahead on a live one would hold octets back. Out: a `Source` of the same octets
+and the same errors, at the same offsets. zlib and similar libraries run without the lock of the interpreter.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import threading
 
 from handshake_inspect.capture.source import Source
 
-#: Octets that are fetched at once, and pieces of them that wait, at most.
+#: Octets fetched at once, and the greatest number of such pieces that wait.
 PIECE_OCTETS, MOST_PIECES = 1 << 20, 2
-#: What ends sooner needs no thread.
+#: A source that ends before this needs no thread.
 FEW_OCTETS = 1 << 20
 
-#: Octets, and how many were read of the file with them; or what broke.
+#: Octets, with the count of octets read from the file so far; or the error that ended the reading.
 Piece = tuple[memoryview, int] | BaseException
 
 
@@ -31,13 +31,13 @@ class AheadSource(Source):
         self._pieces: queue.Queue[Piece] = queue.Queue(MOST_PIECES)
         self._thread: threading.Thread | None = None
         self._is_closed = False
-        #: What was fetched and not asked for yet, and what comes then, if nothing else does.
+        #: Fetched octets not delivered yet, and the error to raise after them, if any.
         self._piece = memoryview(b"")
         self._over: BaseException | None = None
         self._has_ended = False
 
     def readinto(self, view: memoryview) -> int:
-        """Put as many octets into `view` as it holds, or as there are. Raises OSError where they end with an error."""
+        """Fill `view` as far as octets are left; return how many. Raises OSError where they end with an error."""
         if self._thread is None and self._fetched_here < FEW_OCTETS:
             count = self._source.readinto(view)
             self._fetched_here += count
@@ -56,7 +56,7 @@ class AheadSource(Source):
         return filled
 
     def _has_some(self) -> bool:
-        """Wait for octets, if none are there; False where they end."""
+        """Wait until octets are available; False at the end."""
         while not self._piece and not self._has_ended:
             fetched = self._pieces.get()
             if isinstance(fetched, BaseException):
@@ -67,7 +67,7 @@ class AheadSource(Source):
         return bool(self._piece)
 
     def _fetch(self) -> None:
-        """Fetch piece after piece up to an empty one, in the thread."""
+        """Fetch piece after piece until an empty one, in the thread."""
         try:
             while not self._is_closed:
                 piece = memoryview(bytearray(PIECE_OCTETS))
@@ -75,14 +75,14 @@ class AheadSource(Source):
                 self._pieces.put((piece[:count], self._source.octets_read))
                 if not count:
                     return
-        except BaseException as error:  # whatever it is, whoever asks for octets is told
+        except BaseException as error:  # any error is passed on to the reader
             self._pieces.put(error)
 
     def close(self) -> None:
-        """End the thread, and close what is read."""
+        """End the thread, and close the source."""
         self._is_closed = True
         while self._thread is not None and self._thread.is_alive():
-            try:  # it may wait for room
+            try:  # the thread may wait for room in the queue
                 self._pieces.get(timeout=0.01)
             except queue.Empty:
                 continue

@@ -1,7 +1,7 @@
-"""The rows that are found slice by slice -> the tables of a block.
+"""Rows found slice by slice -> the tables of a block.
 
-In: `FoundRows` of a slice, each kind of header by itself. Out: a `Block`, its rows in order of capture. Columns
-are made once for a block, and each field is put where it belongs: nothing is sorted or put together afterwards.
+In: `FoundRows` of a slice, separate for each kind of header. Out: a `Block`, its rows in order of capture. Columns
+are allocated once for a block, and each field is written to its final row: nothing is sorted or merged afterwards.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class BlockBuilder:
     def put(
         self, found: Sequence[FoundRows], records: Records, part: slice, capture: int, unread: Counter[str]
     ) -> None:
-        """Add what was found in a slice of the records, and what was not read of it."""
+        """Add the rows found in a slice of the records, and the counts of its frames that were not read."""
         for columns in (self._segments, self._datagrams, self._icmp_errors):
             some = [one for one in found if one.table is columns.kind]
             if some:
@@ -42,7 +42,7 @@ class BlockBuilder:
         self._unread += unread
 
     def append(self, block: Block) -> None:
-        """Add the rows of another block behind those that are there."""
+        """Append the rows of another block."""
         self._segments.append(block.segments)
         self._datagrams.append(block.datagrams)
         self._icmp_errors.append(block.icmp_errors)
@@ -54,7 +54,7 @@ class BlockBuilder:
 
 
 class _TableBuilder(Generic[T]):
-    """The columns of one table, with room for more rows; a column in which nothing but 0 has stood is not made yet."""
+    """The columns of one table, with room for more rows; a column of only zeros is not allocated yet."""
 
     def __init__(self, kind: type[T], room: int) -> None:
         self.kind = kind
@@ -73,7 +73,7 @@ class _TableBuilder(Generic[T]):
                 self._fill(name, at, places, [one.columns.get(name, 0) for one in found])
 
     def _fill(self, name: str, at: slice, places: Sequence[Places], values: Sequence[Any]) -> None:
-        """Put values, one or one per row, where they belong: all of them stand in the rows `at`."""
+        """Write values, one for all or one per row, to their places within the rows `at`."""
         same = next((value for value in values if isinstance(value, int)), None)
         others = [pair for pair in zip(places, values, strict=True) if not isinstance(pair[1], int) or pair[1] != same]
         if same == 0 and not others and name not in self._columns:
@@ -83,7 +83,7 @@ class _TableBuilder(Generic[T]):
             column[at] = same
         for place, value in others:
             if not isinstance(place, slice):
-                value = np.asarray(value).astype(column.dtype, copy=False)  # at once both takes a third longer
+                value = np.asarray(value).astype(column.dtype, copy=False)  # cast and write in one step: a third longer
             column[place] = value
 
     def _column(self, name: str, zeros: int) -> Column:
@@ -100,7 +100,7 @@ class _TableBuilder(Generic[T]):
                 self._column(name, at.start)[at] = column
 
     def _make_room(self, count: int) -> slice:
-        """Return where so many rows more stand."""
+        """Return the slice for `count` more rows."""
         at = slice(self._count, self._count + count)
         if at.stop > self._room:
             self._room = max(at.stop, 2 * self._room)
@@ -120,9 +120,9 @@ class _TableBuilder(Generic[T]):
 
 
 def _in_order(found: Sequence[FoundRows], frames: int, at: slice) -> tuple[list[Places], Places]:
-    """Return where the rows of each belong, if all of them stand in the rows `at` of a table, in the order of capture.
+    """Return the places of the rows of each, which together fill the rows `at` of a table in order of capture.
 
-    Returns also which of the `frames` of the slice they come from, in that order.
+    Also returns which of the `frames` of the slice they come from, in that order.
     """
     rows = np.concatenate([one.rows for one in found])
     if len(found) == 1 and (rows[1:] > rows[:-1]).all():

@@ -1,9 +1,9 @@
-"""Compression undone: gzip, zstd, xz, lzma and bzip2 around any capture, recognised by their first octets.
+"""Decompression of captures: gzip, zstd, xz, lzma and bzip2, recognised by their first octets.
 
-In: a `Source` of compressed octets. Out: a `Source` of what is in them. Memory is bounded whatever is in the stream:
-never more comes out of one call than its caller has room for, and windows are limited. Streams may have several
-members one after the other (RFC 1952 §2.2; xz: section 2 of its file format; zstd: RFC 8878 §3), as parallel
-compressors and log rotation write them. What came out before a stream breaks is kept.
+In: a `Source` of compressed octets. Out: a `Source` of their contents. Memory is bounded for any stream: one call
+returns no more than its caller has room for, and windows are limited. Streams may have several members one after the
+other (RFC 1952 §2.2; xz: section 2 of its file format; zstd: RFC 8878 §3), as parallel compressors and log rotation
+write them. Output before a break in the stream is kept.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from typing import Protocol
 from handshake_inspect.capture.source import Source
 from handshake_inspect.plain import plain
 
-#: Compressed octets read at once, given to a decompressor at once, and octets asked of it at once. Where a stream is
-#: broken most decompressors keep back what came out since they were last asked, so these two are small.
+#: Octets read at once, octets fed to a decompressor at once, and output asked of it at once. Where a stream breaks,
+#: most decompressors lose the output of the current call, so the latter two are small.
 READ_OCTETS, FEED_OCTETS, PIECE_OCTETS = 1 << 16, 1 << 10, 1 << 12
-#: Largest window (dictionary) that a stream may ask memory for, as the zstd program limits it; xz -9 asks for half.
+#: Largest window (dictionary) that a stream may require, the limit of the zstd program; xz -9 requires half.
 WINDOW_LOG = 27
 #: liblzma counts its own tables too.
 LZMA_MEMORY_OCTETS = (1 << WINDOW_LOG) + (4 << 20)
-#: How many times a capture may be compressed over.
+#: Greatest number of compressions around a capture.
 MOST_LAYERS = 3
-#: How many octets tell a compression.
+#: Octets needed to recognise a compression.
 MAGIC_OCTETS = 13
 
 
 class Decompressor(Protocol):
-    """One member of a compressed stream, as the standard library's decompressors have it."""
+    """Decompresses one member of a stream; the interface of the standard library's decompressors."""
 
     @property
     def eof(self) -> bool:
@@ -41,28 +41,28 @@ class Decompressor(Protocol):
 
     @property
     def needs_input(self) -> bool:
-        """Can no more come out before more is put in?"""
+        """Is more input needed before more output can come?"""
 
     @property
     def unused_data(self) -> bytes:
-        """What was put in and stands behind the member."""
+        """Input after the end of the member."""
 
     def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
-        """Put `data` in, and return at most `max_length` octets."""
+        """Feed `data`, and return at most `max_length` octets."""
 
 
 class _GzipMember:
-    """zlib's object for a gzip member, in the manner of the others: it keeps what was not taken in yet.
+    """zlib's object for a gzip member, with the interface of the others: it buffers input not consumed yet.
 
-    Where the member is broken, zlib keeps back what came out before the break in the same call. Then what was put in
-    since the last copy of its state is put in again, octet by octet: so much can be put in at once, which is quicker.
+    Where a member breaks, zlib loses the output before the break in the same call. Then the input since the last copy
+    of its state is fed again, octet by octet: this allows large inputs, which are faster.
     """
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=31)
-        #: The state some time ago; what was put in since then, and how many octets came out.
+        #: A copy of an earlier state, the input since then, and the count of octets of output since then.
         self._before, self._put_in, self._came_out = self._member.copy(), bytearray(), 0
-        #: What breaks the member, and what comes out before that is due.
+        #: The error that breaks the member, and the output still to be returned before it is raised.
         self._error: zlib.error | None = None
         self._before_error = memoryview(b"")
 
@@ -96,7 +96,7 @@ class _GzipMember:
         return octets
 
     def _all_that_came_out(self) -> bytes:
-        """Return all that comes out between the last copy of the state and the break."""
+        """Return all output between the last copy of the state and the break."""
         found = bytearray()
         with contextlib.suppress(zlib.error):
             for octet in self._put_in:
@@ -104,7 +104,7 @@ class _GzipMember:
         return bytes(found)
 
     def _rest(self, max_length: int) -> bytes:
-        """Return what comes next of what came out before the break. Raises zlib.error when that is all."""
+        """Return the next part of the output before the break. Raises zlib.error when none is left."""
         if not self._before_error and self._error is not None:
             raise self._error
         octets, self._before_error = bytes(self._before_error[:max_length]), self._before_error[max_length:]
@@ -120,7 +120,7 @@ def _lzma_stream() -> Decompressor:
 
 
 def _zstd_frame() -> Decompressor:
-    """Return a decompressor of Python's own (3.14), or of the package that gives it to older ones."""
+    """Return a decompressor of the standard library (3.14), or of the package that backports it."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -133,20 +133,20 @@ def _zstd_frame() -> Decompressor:
 class Compression:
     """One way to compress a stream."""
 
-    #: What messages call it.
+    #: Name in messages.
     name: str
-    #: The program that undoes it.
+    #: Program that decompresses it.
     program: str
     begin_member: Callable[[], Decompressor]
     #: May zeros follow a member? (xz: Stream Padding, section 2.2; gzip(1) accepts them.)
     padded: bool = False
-    #: Octets that are given to a decompressor at once, and that are asked of it at once.
+    #: Octets fed to a decompressor at once, and output asked of it at once.
     feed_octets: int = FEED_OCTETS
     piece_octets: int = PIECE_OCTETS
 
     @property
     def missing(self) -> str | None:
-        """What to do where this Python cannot undo it; None where it can."""
+        """What to install where this Python cannot decompress it; None where it can."""
         try:
             self.begin_member()
         except ImportError:
@@ -162,10 +162,10 @@ BZIP2 = Compression("bzip2", "bzip2 -dc", bz2.BZ2Decompressor)
 
 
 def compression_of(start: bytes) -> Compression | None:
-    """Return how the stream is compressed that begins with `start` (MAGIC_OCTETS of it); None if it is not."""
+    """Return the compression of a stream that begins with `start` (MAGIC_OCTETS of it); None if it has none."""
     if start.startswith(b"\x1f\x8b"):
         return GZIP
-    # RFC 8878 §3.1: a frame, or a skippable one (§3.1.2), whose magic number may end in any half octet.
+    # RFC 8878 §3.1: a frame, or a skippable frame (§3.1.2), the last four bits of whose magic number may be any.
     if start.startswith(b"\x28\xb5\x2f\xfd") or (start[1:4] == b"\x2a\x4d\x18" and start[0] >> 4 == 5):
         return ZSTD
     if start.startswith(b"\xfd7zXZ\0"):
@@ -179,17 +179,17 @@ def compression_of(start: bytes) -> Compression | None:
 
 
 class DecompressedSource(Source):
-    """What is in a compressed source, member after member."""
+    """The decompressed octets of a source, member after member."""
 
     def __init__(self, compression: Compression, source: Source, already_read: bytes = b"") -> None:
         self._compression = compression
         self._source = source
-        #: Compressed octets that wait their turn.
+        #: Compressed octets not fed yet.
         self._ahead = memoryview(already_read)
         self._chunk = bytearray(READ_OCTETS)
         self._member = compression.begin_member()
         self._error: OSError | None = None
-        #: What came out in the last turn and was not asked for yet.
+        #: Output of the last turn not delivered yet.
         self._piece = memoryview(b"")
         self.is_whole = source.is_whole
         self.octets_read = source.octets_read
@@ -197,7 +197,7 @@ class DecompressedSource(Source):
     def readinto(self, view: memoryview) -> int:
         """Decompress at most as many octets as `view` holds; 0 at the end; OSError where the stream is broken.
 
-        Waits for some, and then takes what can come out without another read of the source; of a file, all that fits.
+        Waits for some octets, then adds those available without another read of the source; for a file, all that fit.
         """
         filled = 0
         while filled < len(view):
@@ -215,9 +215,9 @@ class DecompressedSource(Source):
         return filled
 
     def _next_piece(self, *, may_fail: bool) -> bytes | None:
-        """Return what one turn of the decompressor gives, perhaps nothing yet; None at the end.
+        """Return the output of one turn of the decompressor, which may be empty; None at the end.
 
-        A stream that breaks is broken from then on: the error is raised now, or by the next call.
+        Without `may_fail` a break in the stream returns None, and every later call that may fail raises the error.
         """
         if self._error is None:
             try:
@@ -250,7 +250,7 @@ class DecompressedSource(Source):
         return f"the {name} stream is broken ({error})"
 
     def _next_member(self) -> bool:
-        """Begin the member that follows the one that ended; False if none does."""
+        """Begin the next member of the stream; False if there is none."""
         if rest := self._member.unused_data:
             self._ahead = memoryview(bytes(rest) + self._ahead)
         while chunk := self._feed():
@@ -262,9 +262,9 @@ class DecompressedSource(Source):
         return False
 
     def _feed(self) -> memoryview:
-        """Return the compressed octets that come next, as many as go in at once at the most; none at the end.
+        """Return the next compressed octets, at most as many as are fed at once; none at the end.
 
-        How much of a broken stream comes out depends on what is put in at once: of a file, always as much as there is.
+        The output of a broken stream depends on how much is fed at once, so a file is always fed in full portions.
         """
         ahead, most = self._ahead, self._compression.feed_octets
         while len(ahead) < most and (self.is_whole or not ahead):

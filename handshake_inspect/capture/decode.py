@@ -1,10 +1,10 @@
-"""A block of records -> tables of TCP segments, UDP datagrams and ICMP errors; what holds none is counted by kind.
+"""A block of records -> tables of TCP segments, UDP datagrams and ICMP errors; other frames are counted by kind.
 
-In: `Records`. Out: `Block`. The headers themselves, and the specifications of each, are read in `headers`. Frames are
-read in slices that stay in the cache. Headers are read in rounds, outermost first, each kind for all frames that have
-it next. From its IP header on a packet is copied into a row of octets, so that each field is one strided copy, wherever
-the header stands; `block_builder` puts it where it belongs. Fragments are put together, and compressed packets
-inflated, and read again; what may hold a packet that is not read here goes to `scapy_side`.
+In: `Records`. Out: `Block`. The headers are read in `headers`, which cites their specifications. Frames are read in
+slices that stay in the cache. Headers are read in rounds, outermost first, each kind for all frames that have it
+next. From its IP header on, a packet is copied into a row of octets, so that each field is one strided copy at any
+offset of the header; `block_builder` writes it to its final row. Fragments are reassembled, compressed packets
+inflated, and both decoded again; frames that may hold a packet but are not read here go to `scapy_side`.
 """
 
 from __future__ import annotations
@@ -44,31 +44,31 @@ from handshake_inspect.table import (
     Table,
 )
 
-#: Rows of a slice. Half as many would fit the second-level cache, but the calls of numpy cost more than that gains.
+#: Rows of a slice. Half as many would fit the second-level cache, but the extra numpy calls cost more than that gains.
 SLICE_ROWS = 1 << 15
-#: Headers around a transport; more are taken for damage. Each is a round, and so are the link type and the transport.
+#: Most headers around a transport; more are taken for damage. Each takes a round, as do link type and transport.
 MOST_HEADERS = 64
 MOST_ROUNDS = MOST_HEADERS + 2
-#: Who reads which header.
+#: The reader of each header.
 READERS = {**link.READERS, **serial.READERS, **link_types.READERS, **wlan.READERS, **ip.READERS, **ip_tunnels.READERS}
 
-#: Inflated packets of so many octets are read together.
+#: Inflated packets are decoded together up to this many octets.
 MOST_INFLATED_OCTETS = 1 << 23
 
 T = TypeVar("T", bound=Table)
-#: A packet that was put together or inflated, its frame, and the numbers of what stands around it.
+#: A reassembled or inflated packet, its frame, and the numbers of its encapsulation and its tunnel.
 Packet = tuple[RawFrame, int, int, int]
 
 
 class Decoder:
-    """Decodes the records of one capture, whose fragments wait in it; numbers of names are shared by a run."""
+    """Decodes the records of one capture and holds its incomplete fragments; `names` are shared by a run."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
         self.reassembler = Reassembler()
 
     def unread(self) -> Counter[str]:
-        """Count the fragments so far whose packets are not whole."""
+        """Count the fragments so far whose packets are incomplete."""
         return self.reassembler.unread()
 
     def decode(self, records: Records, capture: int) -> Block:
@@ -79,7 +79,7 @@ class Decoder:
         return filling.block()
 
     def payload_place(self, records: Records, seq: int | None = None) -> tuple[int, int]:
-        """Return where the TCP or UDP payload of the only frame in `records` begins in it, and its captured octets.
+        """Return the offset of the TCP or UDP payload in the only frame of `records`, and its count of captured octets.
 
         `seq`: SEG.SEQ of the segment meant, where the frame may hold several. (0, 0) if it holds none.
         """
@@ -90,7 +90,7 @@ class Decoder:
 
 
 def with_slack(records: Records) -> Records:
-    """Return records in whose buffer headers can be read from any place in a frame."""
+    """Return records whose buffer has slack, so that headers can be read at any offset in a frame."""
     if not len(records):
         return records
     needed = int((records.offset + records.captured).max()) + SLACK_OCTETS
@@ -100,7 +100,7 @@ def with_slack(records: Records) -> Records:
 
 
 class SliceDecoder:
-    """Decodes one slice: follows headers from frame to transport, and puts what it finds into columns."""
+    """Decodes one slice: follows headers from frame to transport, and collects their fields in columns."""
 
     def __init__(
         self, decoder: Decoder, records: Records, part: slice, capture: int, *, wholes: int = 0, aggregate: bool = False
@@ -110,7 +110,7 @@ class SliceDecoder:
         self.records = records
         self.part = part
         self.capture = capture
-        #: Packets in fragments, one inside the other, that these packets were in; and do they stand in an aggregate?
+        #: How many fragmented packets these packets were nested in, and whether they are part of an aggregate.
         self.wholes = wholes
         self.aggregate = aggregate
         given = records.packet_type
@@ -142,7 +142,7 @@ class SliceDecoder:
         filling.put(self.found, self.records, self.part, self.capture, self.unread)
 
     def _frames(self) -> Iterator[Layer]:
-        """Yield what the link type of each frame says comes first."""
+        """Yield the first header of each frame, by its link type."""
         link_type = self.records.link_type[self.part]
         everything = self.slice.everything
         same = bool((link_type == link_type[0]).all())
@@ -154,7 +154,7 @@ class SliceDecoder:
                 self.slice.for_scapy.append(rows)
 
     def follow(self, layers: Iterator[Layer]) -> None:
-        """Read header after header, all of a kind together, until the transports are found."""
+        """Read header after header, all of one kind together, up to the transports."""
         rounds = 0
         pending = list(together(layers))
         while pending and rounds < MOST_ROUNDS:
@@ -178,7 +178,7 @@ class SliceDecoder:
             yield from READERS[layer.header](self.slice, layer)
 
     def _aggregates(self, layer: Layer) -> None:
-        """Read frames that hold several (IEEE 802.11 A-MSDU). One without any row is counted, as its first part is."""
+        """Read aggregates of frames (IEEE 802.11 A-MSDU). One without any row is counted by its first part."""
         if self.aggregate:
             self.unread["A-MSDU in A-MSDU"] += len(layer.rows)
             return
@@ -195,24 +195,24 @@ class SliceDecoder:
         self.slice.for_scapy += inside.slice.for_scapy
 
     def _inside(self, layer: Layer, most: int) -> SliceDecoder:
-        """Follow the frames in aggregates, `most` in each, apart from all else that is in the slice."""
+        """Decode the frames inside aggregates, at most `most` of each, separately from the rest of the slice."""
         inside = SliceDecoder(self.decoder, self.records, self.part, self.capture, wholes=self.wholes, aggregate=True)
         inside.slice.packet_type = self.slice.packet_type
         inside.follow(wlan.aggregate(inside.slice, layer, most))
         return inside
 
-    # --- what is read otherwise -------------------------------------------------------------------------------
+    # --- read by other means ----------------------------------------------------------------------------------
 
     def _through_scapy(self) -> Block:
-        """Return what Scapy finds in the frames that are not read here."""
-        from handshake_inspect.capture.scapy_side import reader  # ordinary captures do not pay for its import
+        """Return the rows that Scapy finds in the frames not read here."""
+        from handshake_inspect.capture.scapy_side import reader  # slow to import, and ordinary captures do not need it
 
         rows = np.sort(np.concatenate(self.slice.for_scapy)) + (self.part.start or 0)
         fragments = self.decoder.reassembler
         return reader.decode_records(self.records, rows, self.names, self.capture, fragments)
 
     def _with_packets_inside(self, block: Block) -> Block:
-        """Add to the rows of a slice those of the packets that stand in no frame as they are."""
+        """Add to the rows of a slice those of its reassembled and inflated packets."""
         if self.slice.fragments:
             block = _merged(block, self._put_together())
         for some in self.slice.compressed:
@@ -220,7 +220,7 @@ class SliceDecoder:
         return block
 
     def _decompressed(self, some: CompressedRows) -> Block:
-        """Return what compressed packets hold; a few octets may be many, so not all of them are held at once."""
+        """Return the rows of compressed packets; a few octets may inflate to many, so not all are held at once."""
         unread = Counter[str]()
         block, packets, held = Block(SegmentTable.empty()), list[Packet](), 0
         for packet in self._inflated(some, unread):
@@ -234,7 +234,7 @@ class SliceDecoder:
         return replace(block, unread=block.unread + unread)
 
     def _inflated(self, some: CompressedRows, unread: Counter[str]) -> Iterator[Packet]:
-        """Yield packets with the payload of compressed ones, up to the end of each; count what cannot be read."""
+        """Yield compressed packets with their payload inflated; count those that cannot be read."""
         slice_, layer = self.slice, some.layer
         frame, time_ns = self.records.frame[self.part], self.records.time_ns[self.part]
         columns = (layer.rows, layer.at, some.at, some.end, layer.encapsulation, layer.tunnel)
@@ -260,7 +260,7 @@ class SliceDecoder:
         return PACKET_TYPE_UNKNOWN if self.slice.packet_type is None else int(self.slice.packet_type[row])
 
     def _put_together(self) -> Block:
-        """Return what the packets hold whose last fragment is in this slice."""
+        """Return the rows of the packets whose last fragment is in this slice."""
         found = [(row, fragment, layer) for some in self.slice.fragments for row, fragment, layer in self._each(some)]
         found.sort(key=itemgetter(0))
         whole: dict[int, list[Packet]] = {}
@@ -274,7 +274,7 @@ class SliceDecoder:
         return blocks[0] if len(blocks) == 1 else _merged(*blocks) if blocks else Block(SegmentTable.empty())
 
     def _each(self, some: FragmentRows) -> Iterator[tuple[int, Fragment, tuple[int, int]]]:
-        """Yield fragments one by one, each with its row and with the numbers of what stands around it."""
+        """Yield fragments one by one, each with its row and the numbers of its encapsulation and its tunnel."""
         layer, rows = some.layer, some.layer.rows
         start, held = self.slice.offset[rows], self.slice.octets.data
 
@@ -305,7 +305,7 @@ class SliceDecoder:
         yield from zip(rows.tolist(), fragments, zip(each(layer.encapsulation), tunnel, strict=True), strict=True)
 
     def _whole_packets(self, version: int, packets: list[Packet]) -> Block:
-        """Decode packets that were put together, or inflated: each stands for the frame that completed it."""
+        """Decode reassembled or inflated packets; the frame that completed a packet counts as its frame."""
         if self.wholes == MOST_WHOLES:
             return Block(SegmentTable.empty(), unread=Counter({"endless fragments": len(packets)}))
         raw, frame, encapsulation, tunnel = (list(column) for column in zip(*packets, strict=True))
@@ -320,7 +320,7 @@ class SliceDecoder:
 
 
 def _merged(first: Block, second: Block) -> Block:
-    """Put two blocks together in the order of their frames."""
+    """Merge two blocks in the order of their frames."""
     return Block(
         _in_order(first.segments, second.segments),
         _in_order(first.datagrams, second.datagrams),

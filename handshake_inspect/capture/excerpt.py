@@ -1,8 +1,8 @@
-"""Some octets of a capture file, read as if they were all of it: what lies between them is passed over.
+"""Parts of a capture file, read as if they were the whole file: the octets between them are skipped.
 
-In: a `Window` on a file, and where the octets stand in it. Out: a `Source` of these octets, which the readers of every
-format take for a file. Of a file that is not compressed only what is wanted is read, and what lies so near to it that
-one long read costs less than two; of a compressed one everything up to the last wanted octet is decompressed.
+In: a `Window` on a file, and the offsets of the parts. Out: a `Source` of these octets, which the readers of all
+formats accept as a file. From an uncompressed file only the parts are read, and gaps so small that one long read costs
+less than two; a compressed one is decompressed up to the last wanted octet.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from handshake_inspect.capture.source import Source, Window
 
 Offsets = NDArray[np.int64]
 
-#: Octets read at once: a seek costs as much as the reading of some 10,000 octets, and a connection's records may lie
-#: thick or thin.
+#: Octets read at once: a seek costs as much as reading some 10,000 octets, and a connection's records may be dense or
+#: sparse.
 EXCERPT_BLOCK_OCTETS = 1 << 17
 
 
 class Excerpt(Source):
-    """The octets in [begin, end) of each span of a window; spans rise and do not overlap. Offsets are the file's."""
+    """The octets in the spans [begin, end) of a window; spans rise and do not overlap. Offsets are in the file."""
 
     is_whole = True
 
@@ -32,7 +32,7 @@ class Excerpt(Source):
         self._piece = memoryview(b"")
 
     def readinto(self, view: memoryview) -> int:
-        """Fill `view` with the next octets; return how many there were, 0 at the end."""
+        """Fill `view` with the next octets; return how many, 0 at the end."""
         filled = 0
         while filled < len(view):
             if not len(self._piece):
@@ -45,7 +45,7 @@ class Excerpt(Source):
         return filled
 
     def _joined(self, begin: Offsets, end: Offsets) -> Iterator[bytes]:
-        """Yield the octets of all spans that are in memory at once, and so on; ends where the file ends before."""
+        """Yield the octets of the spans, those in memory at the same time together; stops where the file ends early."""
         window, done = self._window, 0
         while done < len(begin):
             window.skip(int(begin[done]) - window.file_offset(window.start))

@@ -1,9 +1,9 @@
-"""From a file, a pipe or an open file object to blocks of records, whatever the format is.
+"""From a file, a pipe or an open file object to blocks of records, for all formats.
 
 In: a path, a name with `://`, "-" for standard input, or a binary file object, compressed or not. Out: a
-`RecordReader`, which is iterated once and yields `Records`. `source` and `remote` know how octets arrive, `compressed`
-undoes compression, `pcap`, `pcapng` and `snoop` know the formats; this module recognises all of them by their first
-octets. What is none of them is named by `foreign`.
+`RecordReader`, which is iterated once and yields `Records`. `source` and `remote` deliver octets, `compressed`
+decompresses them, `pcap`, `pcapng` and `snoop` read the formats; this module recognises the format by its first
+octets. `foreign` names files of other formats.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.capture.remote import is_remote, open_remote
 from handshake_inspect.capture.source import FileSource, RecordReader, Source, Window
 
-#: Octets read at once. Of 2 M packets of long transfers two processes hold 99 MB; with twice as many 112 MB, for a
-#: twentieth less time.
+#: Octets read at once. For 2 M packets of long transfers two processes hold 99 MB; twice as many octets take 112 MB
+#: and a twentieth less time.
 BLOCK_OCTETS = 1 << 21
 
 
@@ -40,8 +40,8 @@ def open_capture(
     """Open a capture by its contents, not by its name.
 
     `source` is a path, a name with `://` that fsspec opens, "-" for standard input, or a binary file object (which
-    stays open). `name` is what messages call it. `ahead`: let a thread decompress it. Raises CaptureError, one line, if
-    it is no capture that we read.
+    stays open). `name`: its name in messages. `ahead`: decompress it in a thread. Raises CaptureError, with a message
+    of one line, if it is not a capture of a supported format.
     """
     name = name or _name(source)
     opened = _open(source, name)
@@ -56,9 +56,9 @@ def open_capture(
 
 
 def open_excerpt(source: str | os.PathLike[str], begin: Offsets, end: Offsets, *, name: str) -> RecordReader:
-    """Open a capture likewise, and read of its (uncompressed) octets only those in [begin, end) of each span.
+    """Open a capture likewise, but read only its (uncompressed) octets in the spans [begin, end).
 
-    They must be what a capture is made of: its headers, and whole records. Raises CaptureError.
+    These must contain its headers and whole records. Raises CaptureError.
     """
     opened = _open(source, name)
     try:
@@ -72,7 +72,7 @@ def open_excerpt(source: str | os.PathLike[str], begin: Offsets, end: Offsets, *
 
 
 def open_decompressed(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None) -> io.BufferedReader:
-    """Open a file likewise for another reader of captures: its octets, compression undone.
+    """Open a file likewise for another reader of captures, which gets its decompressed octets.
 
     Reading raises OSError where a compressed stream is broken. Raises CaptureError if it cannot be opened.
     """
@@ -87,7 +87,7 @@ def open_decompressed(source: str | os.PathLike[str] | BinaryIO, *, name: str | 
 
 
 def _decompressed(window: Window, name: str, block_octets: int) -> tuple[Window, list[str]]:
-    """Undo what compression there is. Returns a window on the contents, and what was around them, outermost first."""
+    """Undo all compression. Returns a window on the contents, and the names of the compressions, outermost first."""
     around: list[str] = []
     while True:
         window.need(4)
@@ -122,7 +122,7 @@ def _recognise(window: Window, name: str, around: list[str]) -> RecordReader:
     if window.peek(len(snoop.MAGIC)) == snoop.MAGIC:
         return snoop.SnoopReader(name, window)
     window.need(SAMPLE_OCTETS)
-    if window.error:  # what came out of a broken stream before may be anything
+    if window.error:  # the octets before a break may look like any format
         raise CaptureError(f"{name}: cannot be read: {window.error}")
     start = window.peek(SAMPLE_OCTETS)
     kind = kind_of(start)
@@ -131,7 +131,7 @@ def _recognise(window: Window, name: str, around: list[str]) -> RecordReader:
 
 
 def _described(start: bytes, kind: Kind | None, name: str, around: list[str]) -> str:
-    """Say in one line what a file is that we do not read, and what to do."""
+    """Describe in one line a file of an unsupported format, and what to do."""
     begin = start[:8]
     shown = begin.decode("ascii") if begin.isascii() and begin.decode("ascii").isprintable() else begin.hex(" ")
     if kind is None:
@@ -148,7 +148,7 @@ def _inside(around: list[str]) -> str:
 
 
 class _WindowFile(io.RawIOBase):
-    """A window as a raw file."""
+    """A window with the interface of a raw file."""
 
     def __init__(self, window: Window) -> None:
         self._window = window

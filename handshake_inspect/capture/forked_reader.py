@@ -1,7 +1,7 @@
-"""A capture that a copy of this process reads and decodes, while this one works on what it holds.
+"""Reads and decodes a capture in a forked process, while this process works on its contents.
 
-In: what opens it, and a decoder. Out: the blocks that are made of it, each with its `Frames`. The octets stay where
-they were read; of the names that the copy numbers those are sent that are new, and numbered here.
+In: a function that opens it, and a decoder. Out: its decoded blocks, each with its `Frames`. The octets stay in the
+fork; of the names that the fork numbers, only new ones are sent, and numbered again here.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names,
 
 T = TypeVar("T", bound=Table)
 
-#: Opens a capture. A process and its copy cannot read the same open file: it has one place where both would go on.
+#: Opens a capture. A process and its fork cannot read the same open file: they would share one file position.
 Reopen = Callable[[], Reader[Records]]
 
-#: The copy has a tenth of a second to itself, in which what works on the blocks is imported here.
+#: Most blocks that the fork is ahead: it runs alone for a tenth of a second, while the engine is imported here.
 BLOCKS_AHEAD = 8
 
 KINDS = [one.name for one in fields(Names)]
@@ -37,7 +37,7 @@ KINDS = [one.name for one in fields(Names)]
 
 @dataclass
 class _CaptureFacts:
-    """What a reader and its decoder say, so far, of the capture as a whole."""
+    """What a reader and its decoder know so far about the capture as a whole."""
 
     damage: list[Damage] = field(default_factory=list)
     dropped: int | None = None
@@ -47,13 +47,13 @@ class _CaptureFacts:
 
     @classmethod
     def of(cls, reader: Reader[Records], decoder: Decoder) -> Self:
-        """Ask them."""
+        """Collect these facts."""
         return cls(reader.damage, reader.dropped, reader.about, reader.headers, decoder.unread())
 
 
 @dataclass
 class _SentColumns(Generic[T]):
-    """The columns of a table in which something stands."""
+    """The columns of a table that are not all zero."""
 
     kind: type[T]
     rows: int
@@ -61,12 +61,12 @@ class _SentColumns(Generic[T]):
 
     @classmethod
     def of(cls, table: T) -> Self:
-        """Leave the others out. Most columns have something in their first row already."""
+        """Drop columns of zeros. Most columns are decided by their first row."""
         columns = table.columns.items() if len(table) else ()
         return cls(type(table), len(table), {name: one for name, one in columns if one[0] or one.any()})
 
     def table(self, of_run: Renumbering | None) -> T:
-        """Return the table, with the numbers of the run."""
+        """Return the table, with name numbers of the run."""
         table = self.kind.holding(
             {
                 name: self.columns[name] if name in self.columns else np.zeros(self.rows, dtype)
@@ -78,7 +78,7 @@ class _SentColumns(Generic[T]):
 
 @dataclass
 class _SentBlock:
-    """A block as the copy sends it."""
+    """A block as the fork sends it."""
 
     frames: Frames
     segments: _SentColumns[SegmentTable]
@@ -86,12 +86,12 @@ class _SentBlock:
     icmp_errors: _SentColumns[IcmpErrorTable]
     unread: Counter[str]
     octets_read: int
-    #: Names of each kind that got numbers with it.
+    #: New names of each kind that it uses.
     names: dict[str, list[Any]]
 
     @classmethod
     def of(cls, records: Records, block: Block, octets_read: int, names: dict[str, list[Any]]) -> Self:
-        """Leave out the octets."""
+        """Make it of a decoded block, without the octets."""
         return cls(
             Frames(**{one.name: getattr(records, one.name) for one in fields(Frames)}),
             _SentColumns.of(block.segments),
@@ -103,19 +103,19 @@ class _SentBlock:
         )
 
     def block(self, of_run: Renumbering | None) -> Block:
-        """Return the block, with the numbers of the run."""
+        """Return the block, with name numbers of the run."""
         segments, datagrams = self.segments.table(of_run), self.datagrams.table(of_run)
         return Block(segments, datagrams, self.icmp_errors.table(of_run), self.unread)
 
 
 class DecodingFork:
-    """A copy of this process that reads and decodes a capture, begun at once; ended where the context ends.
+    """A forked process that reads and decodes a capture; it starts at once and ends with the context.
 
-    Iterated once: what it sends. Raises ForkDied if the system does not let it begin.
+    Iterated once, it yields what the fork sends. Raises ForkDied if the system refuses the fork.
     """
 
     def __init__(self, again: Reopen, decoder: Decoder, capture: int) -> None:
-        #: How many names of each kind it has from this process, with the same numbers.
+        #: Count of names of each kind that it inherits from this process, with the same numbers.
         self.known = {kind: len(getattr(decoder.names, kind)) for kind in KINDS}
         self._again, self._decoder, self._capture = again, decoder, capture
         self._copy: ForkAhead[_SentBlock | _CaptureFacts] = ForkAhead(self._send, BLOCKS_AHEAD)
@@ -129,10 +129,10 @@ class DecodingFork:
     def __iter__(self) -> Iterator[_SentBlock | _CaptureFacts]:
         return iter(self._copy)
 
-    # --- in the copy ----------------------------------------------------------------------------------------------
+    # --- in the fork ----------------------------------------------------------------------------------------------
 
     def _send(self) -> Iterator[_SentBlock | _CaptureFacts]:
-        """Read and decode the capture. What is told of it is sent ahead of the block with which it changed."""
+        """Read and decode the capture. Changed facts about it are sent before the block that changed them."""
         known = dict(self.known)
         told = b""
         reader = self._again()
@@ -147,7 +147,7 @@ class DecodingFork:
         yield _CaptureFacts.of(reader, self._decoder)
 
     def _new(self, known: dict[str, int]) -> dict[str, list[Any]]:
-        """Return the names that got numbers since `known` was, and note that they are known."""
+        """Return the names numbered since `known` was updated, and update it."""
         new = {}
         for kind in KINDS:
             values = getattr(self._decoder.names, kind).values
@@ -157,9 +157,9 @@ class DecodingFork:
 
 
 class ForkedReader:
-    """A `Reader` of blocks that are decoded; iterated once. Whoever stops iterating it ends the copy.
+    """A `Reader` of decoded blocks; iterated once. Ending the iteration ends the fork.
 
-    `begun`: the copy that does it, if there is one already.
+    `begun`: the fork to use, if it was started before.
     """
 
     def __init__(
@@ -170,12 +170,12 @@ class ForkedReader:
         self._reader, self._again, self._decoder, self._capture = reader, again, decoder, capture
         self._begun = begun
         self._take(_CaptureFacts())
-        #: The numbers of the copy in the run; and are there others than the same?
+        #: Number in the run of each number of the fork; and whether any of them differ.
         self._numbers: dict[str, Column] = {}
         self._are_others = False
 
     def unread(self) -> Counter[str]:
-        """Count the fragments so far whose packets are not whole."""
+        """Count the fragments so far whose packets are incomplete."""
         return self._unread
 
     def __iter__(self) -> Iterator[tuple[Frames, Block]]:
@@ -199,7 +199,7 @@ class ForkedReader:
         self._unread = told.unread
 
     def _decoded_here(self) -> Iterator[tuple[Records, Block]]:
-        """Read and decode all of it in this process: the same blocks again."""
+        """Read and decode the whole capture in this process, into the same blocks."""
         reader = self._again()
         for records in reader:
             block = self._decoder.decode(records, self._capture)
@@ -209,11 +209,11 @@ class ForkedReader:
         self._take(_CaptureFacts.of(reader, self._decoder))
 
     def close(self) -> None:
-        """Close what this process has opened; a copy closes its own."""
+        """Close the reader of this process; a fork closes its own."""
         self._reader.close()
 
     def _renumbering(self, names: dict[str, list[Any]]) -> Renumbering | None:
-        """Number the names that are new; None as long as all have the same numbers here."""
+        """Number the new names; return None as long as all numbers of the fork are equal here."""
         for kind, values in names.items():
             own = len(self._numbers[kind]) + np.arange(len(values))
             numbers = numbered(values, self._decoder.names, kind)

@@ -1,12 +1,12 @@
-"""IP fragments put together again: RFC 791 §3.2, RFC 8200 §4.5, RFC 815.
+"""Reassembly of IP fragments: RFC 791 §3.2, RFC 8200 §4.5, RFC 815.
 
-In: `Fragment`s in order of capture. Out: the `WholePacket` when the last of its fragments has come. Off the fast
-path: one fragment at a time. What is kept is bounded in packets, octets and time; fragments whose packet never becomes
-whole are counted.
+In: `Fragment`s in order of capture. Out: the `WholePacket`, once its last missing fragment has arrived. Off the fast
+path: one fragment at a time. Waiting fragments are bounded in packets, octets and time; fragments whose packet is
+never completed are counted.
 
-The octets that came first count where IPv4 fragments overlap; overlapping fragments of IPv6 make their packet invalid
-(RFC 5722 §4). A fragment that was cut by the capture leaves a hole: the whole packet has its full length, and its
-octets up to the hole.
+Where IPv4 fragments overlap, the octets that arrived first count; overlapping fragments of IPv6 make their packet
+invalid (RFC 5722 §4). A fragment that the capture truncated leaves a hole: the whole packet then has its full length,
+but only its octets up to the hole.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from handshake_inspect.plain import plain
 
 #: RFC 8200 §4.5: fragments wait 60 s for the rest.
 WAIT_NS = 60_000_000_000
-#: Packets and octets that wait at the most; the oldest give way.
+#: Limits on waiting packets and octets; the oldest packets are dropped first.
 MOST_PACKETS, MOST_OCTETS = 1 << 14, 1 << 26
-#: What a fragment costs besides its octets, which may be few or not captured at all (CPython: some 200 octets).
+#: Memory of a fragment besides its octets, which may be few or not captured at all (CPython: some 200 octets).
 FRAGMENT_OCTETS = 256
-#: What an IP packet can hold at the most; a fragment that goes beyond is malformed.
+#: Greatest length of an IP packet; a fragment that ends beyond it is malformed.
 LONGEST_OCTETS = 65535
-#: Packets in fragments inside of each other; more are taken for damage.
+#: Most fragmented packets nested in each other; more are taken for damage.
 MOST_WHOLES = 8
 NAMES = {4: "IPv4 fragment", 6: "IPv6 fragment"}
 
@@ -39,36 +39,36 @@ class Fragment:
     version: int
     #: The IP header: of IPv4 with its options, of IPv6 without extension headers.
     header: bytes
-    #: Protocol of what was cut into fragments.
+    #: Protocol of the fragmented payload.
     protocol: int
     identification: int
-    #: `Names.tunnel` number of what stands around it: packets of different tunnels do not mix.
+    #: `Names.tunnel` number: fragments of different tunnels are not combined.
     tunnel: int
-    #: Where its octets belong in the whole, in octets, and whether more follow.
+    #: Offset of its octets in the whole payload, in octets; and whether more fragments follow.
     position: int
     more: bool
-    #: Its octets as far as they were captured, and how many there are by the IP length.
+    #: Its captured octets, and its length by the IP header.
     octets: bytes
     length: int
-    #: Where and when it was captured.
+    #: Number and time of its frame.
     frame: int
     time_ns: int
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What all fragments of one packet have in common."""
+        """The values that all fragments of one packet share."""
         addresses = self.header[12:20] if self.version == 4 else self.header[8:40]
         return self.version, addresses, self.identification, self.protocol if self.version == 4 else None, self.tunnel
 
 
 @plain
 class WholePacket:
-    """A packet that was put together: an IP header that says nothing of fragments, and what followed."""
+    """A reassembled packet: an IP header without fragmentation, and the payload."""
 
     version: int
-    #: As far as they were captured.
+    #: The captured octets up to the first hole.
     octets: bytes
-    #: All octets that it had.
+    #: Its full length in octets.
     original: int
     #: The frames of its fragments, in order of capture.
     frames: tuple[int, ...]
@@ -76,43 +76,43 @@ class WholePacket:
 
 @dataclass(slots=True)
 class _Waiting:
-    """Fragments of one packet."""
+    """The fragments of one incomplete packet."""
 
     first_ns: int
     header: bytes = b""
     protocol: int = 0
-    #: Length of the whole, once its last fragment has come.
+    #: Length of the whole payload; None until the last fragment arrives.
     total: int | None = None
-    #: Pieces that do not overlap, by position: (position, length, octets).
+    #: Pieces without overlap, by position: (position, length, octets).
     pieces: list[tuple[int, int, bytes]] = field(default_factory=list)
     covered: int = 0
     kept: int = 0
     frames: list[int] = field(default_factory=list)
-    #: It can never become whole: overlaps of IPv6, octets behind the last fragment.
+    #: It can never be completed: IPv6 fragments overlap, or octets lie beyond the last fragment.
     spoiled: bool = False
 
 
 class Reassembler:
-    """The fragments of a run that wait for the rest of their packets."""
+    """Holds the fragments of a run that wait for the rest of their packets."""
 
     def __init__(self) -> None:
         #: The oldest first.
         self._waiting: OrderedDict[tuple[object, ...], _Waiting] = OrderedDict()
         self._octets = 0
         self._given_up: Counter[str] = Counter()
-        #: Frames of which somebody wants the packets that they complete, and those packets by their frame.
+        #: Frames whose completed packets are to be kept, and those packets by frame.
         self.wanted: Container[int] = ()
         self.completed: dict[int, WholePacket] = {}
 
     def unread(self) -> Counter[str]:
-        """Count the fragments so far whose packets are not whole."""
+        """Count the fragments so far whose packets are incomplete."""
         waiting = Counter[str]()
         for key, one in self._waiting.items():
             waiting[f"{NAMES[key[0]]} without the rest"] += len(one.frames)  # type: ignore[index]
         return self._given_up + waiting
 
     def add(self, fragment: Fragment) -> WholePacket | None:
-        """Take a fragment; return its packet if that is whole now."""
+        """Add a fragment; return its packet if that is complete now, else None."""
         end = fragment.position + fragment.length
         if end > LONGEST_OCTETS or fragment.length <= 0 or (fragment.more and fragment.length % 8):
             self._given_up[f"malformed {NAMES[fragment.version]}"] += 1
@@ -136,7 +136,7 @@ class Reassembler:
         return None
 
     def _keep(self, one: _Waiting, fragment: Fragment) -> None:
-        """Put a fragment to the others of its packet: those octets of it that are new."""
+        """Add the new octets of a fragment to its packet."""
         one.frames.append(fragment.frame)
         begin, end, pieces = fragment.position, fragment.position + fragment.length, one.pieces
         if begin == 0 and not one.header:
@@ -144,9 +144,9 @@ class Reassembler:
         if not fragment.more and one.total is None:
             one.total = end
         if not pieces or begin >= sum(pieces[-1][:2]):
-            gaps = [(begin, end)]  # behind all others, as most that come
+            gaps = [(begin, end)]  # after all others, the usual case
         elif pieces[place := max(bisect_left(pieces, (begin + 1,)) - 1, 0)][:2] == (begin, fragment.length):
-            gaps = []  # a second copy
+            gaps = []  # a duplicate
         else:
             gaps = _gaps(pieces, place, begin, end)
             one.spoiled |= fragment.version == 6 and gaps != [(begin, end)]
@@ -183,7 +183,7 @@ def _gaps(pieces: list[tuple[int, int, bytes]], place: int, begin: int, end: int
 
 
 def _whole(one: _Waiting, version: int) -> WholePacket:
-    """Put the pieces behind the header, which gets the length of the whole and says nothing of fragments."""
+    """Join the header and the pieces; set the length of the whole in the header and clear its fragment fields."""
     held, total = [], one.covered
     for _, length, octets in one.pieces:
         held.append(octets)

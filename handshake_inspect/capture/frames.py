@@ -1,7 +1,7 @@
-"""Single frames: read again from their file, cut down to their payload.
+"""Reads single frames again from their file, and extracts their payload.
 
-In: a capture and frame numbers. Out: `RawFrame`s. The tables keep no octets; whoever needs some (the ladder's payload,
-`show --dissect`, `show -w`) reads the file a second time for these frames alone.
+In: a capture and frame numbers. Out: `RawFrame`s. The tables keep no octets; features that need some (the ladder's
+payload, `show --dissect`, `show -w`) read the file a second time for these frames alone.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from handshake_inspect.table import Names
 
 #: A frame by its number, or by the name of another capture and its number there.
 Frame = int | tuple[str, int]
-#: A capture from which frames are read again: what `open_capture` takes, or one whose records have known places.
+#: A capture from which frames are read again: what `open_capture` takes, or one whose record offsets are known.
 CaptureFile = str | os.PathLike[str] | BinaryIO | LocatedCapture
 
 
 def fetch(source: CaptureFile, numbers: Collection[int]) -> dict[int, RawFrame]:
-    """Return the frames with these numbers (from 1) by number; those that the file does not have are left out.
+    """Return the frames with these numbers (from 1) by number; numbers that the file does not have are left out.
 
-    Reads these alone where their places are known, else as far as the last of them. Raises CaptureError if the file
+    Reads only these where their offsets are known, else everything up to the last one. Raises CaptureError if the file
     cannot be used.
     """
     wanted = set_of(np.fromiter(numbers, np.int64, len(numbers)))
@@ -46,10 +46,10 @@ def fetch(source: CaptureFile, numbers: Collection[int]) -> dict[int, RawFrame]:
 
 
 def fetch_whole(source: CaptureFile, numbers: Collection[int]) -> tuple[dict[int, RawFrame], dict[int, RawFrame]]:
-    """Return the same, and for frames that complete an IP packet in fragments: the frames of all fragments, the packet.
+    """Return these frames and the other fragments of the packets they complete; and these packets, reassembled.
 
-    The packets, by the number of the frame that completes each, are frames of link type raw IP. Fragments are rare:
-    only where there are some among the frames asked for is the capture decoded from its beginning.
+    The packets are frames of link type raw IP, by the number of the frame that completes each. Fragments are rare: only
+    if there are some among the frames is the capture decoded from its beginning.
     """
     frames = fetch(source, numbers)
     decoder = Decoder(Names())
@@ -77,9 +77,9 @@ def fetch_whole(source: CaptureFile, numbers: Collection[int]) -> tuple[dict[int
 def fetch_parts(
     paths: Mapping[str, CaptureFile], home: str, parts: Collection[Frame]
 ) -> tuple[dict[Frame, RawFrame], dict[Frame, RawFrame]]:
-    """Return the same of several captures, which stand by their names; frames are named as a connection does.
+    """Return the same from several captures, given by name; frames are identified as in a connection.
 
-    `home` is the capture of the connection. What stands in a capture without a path is left out.
+    `home` is the capture of the connection. Frames of a capture that has no path are left out.
     """
     by_capture: dict[str, set[int]] = {}
     for part in parts:
@@ -96,7 +96,7 @@ def fetch_parts(
 
 
 def payload(raw: RawFrame, seq: int | None = None) -> bytes:
-    """Return the octets of the TCP or UDP payload of a frame, as far as they were captured; b"" if it has none.
+    """Return the captured octets of the TCP or UDP payload of a frame; b"" if it has none.
 
     `seq`: SEG.SEQ of the segment meant, where a frame may hold several (IEEE 802.11 A-MSDU).
     """

@@ -1,6 +1,6 @@
 """Compressed payload of IP packets: IPComp (RFC 3173) with DEFLATE (RFC 2394).
 
-In: an IPComp header and what follows. Out: the protocol of the payload, and its octets.
+In: an IPComp header and the octets after it. Out: the protocol of the payload, and its octets.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 import zlib
 
 IPCOMP, HEADER_OCTETS = 108, 4
-#: A payload is inflated up to here, as no IP packet is longer.
+#: A payload is inflated up to this length, as no IP packet is longer.
 LONGEST_PAYLOAD_OCTETS = 0xFFFF
 
 
 class CompressedError(Exception):
-    """Why there is no payload."""
+    """A payload that cannot be inflated. The message says why."""
 
 
 def inflated(packet: bytes) -> tuple[int, bytes]:
-    """Return the protocol and the octets of the payload behind an IPComp header; its ends alone know the algorithm."""
+    """Return protocol and octets of the payload after an IPComp header. Tries DEFLATE: only the ends know it."""
     if len(packet) < HEADER_OCTETS:
         raise CompressedError("truncated IPComp header")
     try:

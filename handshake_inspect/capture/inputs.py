@@ -1,7 +1,7 @@
-"""What can be inspected, and how each kind of it is opened: files, pipes, file objects, lists of Scapy's packets.
+"""What can be inspected, and how each kind of input is opened: files, pipes, file objects, lists of Scapy packets.
 
-In: an `Input`. Out: an `OpenCapture`, its records, whichever reader they come through. A run of several captures asks
-each when it begins, before it reads any: files are closed meanwhile, what can be read only once is kept open.
+In: an `Input`. Out: an `OpenCapture`, which yields its records from any reader. A run of several captures reads the
+first time of each before it reads any: files are closed in between, inputs that can be read only once stay open.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from handshake_inspect.plain import plain
 from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, Names
 
-#: From so many octets on a capture is read and decoded by a copy of this process, if copies work: of 18 MB it takes as
-#: long as with none.
+#: Captures from this size on are read and decoded in a forked process, where forks work: for 18 MB it saves no time.
 APART_OCTETS = 32 << 20
 #: What can be inspected: a path ("-" is standard input), a name with `://` that fsspec opens, an open binary file, a
 #: Scapy PacketList, or several.
@@ -40,24 +39,24 @@ def _raise(error: CaptureError) -> None:
 
 @plain
 class Hooks:
-    """What somebody who waits for the reading wants to know, or to decide."""
+    """Callbacks of a caller that follows or controls the reading."""
 
-    #: Stands between a reader and whoever iterates it, and may end it early.
+    #: Wraps the iteration of a reader, and may end it early.
     watch: Callable[[Reader[Any]], Iterable[Any]] = iter
-    #: Is told of each capture that cannot be used; the others are still read, unless it raises.
+    #: Called with the error of each capture that cannot be used; the others are still read, unless it raises.
     failed: Callable[[CaptureError], None] = _raise
-    #: Shall no further capture be begun?
+    #: Returns True if no further capture is to be opened.
     stopped: Callable[[], bool] = lambda: False
 
 
 @plain
 class Input:
-    """One capture that is to be inspected."""
+    """One capture to inspect."""
 
     source: Source
     #: "auto", or "scapy" to go through Scapy's readers and dissector from end to end.
     reader: str = "auto"
-    #: What messages call it, if that is not what it is opened by.
+    #: Name in messages, if that is not the name by which it is opened.
     name: str | None = None
     block_octets: int = BLOCK_OCTETS
 
@@ -68,18 +67,18 @@ class Input:
 
     @property
     def is_file(self) -> bool:
-        """Is it a file by its name, which can be opened as often as one likes? A named pipe cannot."""
+        """Is it a regular file given by name, which can be opened repeatedly? A named pipe cannot."""
         source = self.source
         return isinstance(source, str | os.PathLike) and source != "-" and Path(source).is_file()
 
     @property
     def can_be_opened_again(self) -> bool:
-        """Is it a file, here or elsewhere?"""
+        """Is it a file, local or remote?"""
         return self.is_file or is_remote(self.source)
 
     @property
     def octets(self) -> int:
-        """How large it is, if it is a file; else 0."""
+        """Its size in octets, if it is a file; else 0."""
         return Path(self.path).stat().st_size if self.is_file else 0
 
     @property
@@ -93,16 +92,16 @@ class Input:
         return self.reader == "scapy" or self.is_packets
 
     def is_read_apart(self, workers: Workers) -> bool:
-        """Is it read by a copy of this process? Only what is large."""
+        """Is it read in a forked process? Only large files are."""
         return self.octets >= APART_OCTETS and not self.through_scapy and workers.are_forks
 
     @property
     def can_be_read_again(self) -> bool:
-        """Can all of it be read another time?"""
+        """Can all of it be read again?"""
         return self.can_be_opened_again or (self.is_packets and not isinstance(self.source, Iterator))
 
     def open(self, hooks: Hooks, *, ahead: bool = False) -> OpenCapture:
-        """Open it. `ahead`: a thread may read ahead of whoever asks. Raises CaptureError."""
+        """Open it. `ahead`: a thread may read ahead. Raises CaptureError."""
         if self.through_scapy:
             return OpenCapture(ThroughScapy(self.source, self.name), hooks)
         return OpenCapture(self.reader_of_records(ahead=ahead and self.is_file), hooks)
@@ -112,15 +111,15 @@ class Input:
         return open_capture(self.source, name=self.name, block_octets=self.block_octets, ahead=ahead)
 
     def begin_apart(self, decoder: Decoder, capture: int) -> DecodingFork:
-        """Have a copy of this process open it, read it and decode it. Raises ForkDied."""
+        """Start a forked process that opens, reads and decodes it. Raises ForkDied."""
         return DecodingFork(partial(self.reader_of_records, ahead=True), decoder, capture)
 
 
 @contextlib.contextmanager
 def begun(inputs: Sequence[Input], names: Names, workers: Workers) -> Iterator[DecodingFork | None]:
-    """Give what reads the one capture that there is already, numbering `names`; None if it is not read apart.
+    """Start the fork that reads the only capture and numbers `names`; None if it is not read in a fork.
 
-    It goes on for as long as the context does. Captures of a run of several are not begun: each has its time.
+    The fork lives as long as the context. In a run of several captures none is started early: each is opened in turn.
     """
     with contextlib.ExitStack() as stack:
         copy = None
@@ -142,14 +141,14 @@ class OpenCapture:
     def apart(
         self, one: Input, decoder: Decoder, capture: int, begun: DecodingFork | None
     ) -> tuple[ForkedReader, Iterator[tuple[Frames, Block]]]:
-        """Have a copy of this process open it once more, read it and decode it; the one that has begun, if one has."""
+        """Have a forked process open it again, read and decode it: the fork `begun`, or else a new one."""
         again = partial(one.reader_of_records, ahead=True)
         self.reader = apart = ForkedReader(self.reader, again, decoder, capture, begun)
         self._blocks = iter(self._hooks.watch(apart))
         return apart, self._blocks
 
     def first_ns(self) -> int | None:
-        """Wait for the first records, and return the time of the first one; None if there are none."""
+        """Wait for the first records, and return the time of the first; None if there are none."""
         self._first = [records for records in [next(self._blocks, None)] if records is not None]
         return int(self._first[0].time_ns[0]) if self._first else None
 
@@ -159,19 +158,19 @@ class OpenCapture:
         yield from self._blocks
 
     def close(self) -> None:
-        """Close it, if it was opened here."""
+        """Close the capture, if it was opened here."""
         if isinstance(self._blocks, Generator):
             self._blocks.close()
         self.reader.close()
 
 
 class ThroughScapy:
-    """The records of a capture as Scapy's readers cut it."""
+    """The records of a capture as Scapy's readers yield them."""
 
     format = "scapy"
 
     def __init__(self, source: Source, name: str | None) -> None:
-        # Reading files does not pay for its import.
+        # Slow to import, and reading files does not need it.
         from handshake_inspect.capture.scapy_side.reader import read_records
 
         is_path = isinstance(source, str | os.PathLike)
@@ -183,7 +182,7 @@ class ThroughScapy:
         self.octets_read = 0
         self._source = source if Input(source).can_be_opened_again else None
         self._blocks = read_records(source)
-        self._first = next(self._blocks, None)  # it may not open
+        self._first = next(self._blocks, None)  # raises if it cannot be opened
 
     def __iter__(self) -> Iterator[Records]:
         if self._first is not None:
@@ -192,7 +191,7 @@ class ThroughScapy:
         self._look_for_damage()
 
     def _look_for_damage(self) -> None:
-        """Walk a file's records once more: Scapy's readers end silently where a file is cut or damaged."""
+        """Walk a file's records again: Scapy's readers end silently where a file is truncated or damaged."""
         if self._source is None:
             return
         with contextlib.suppress(CaptureError), open_capture(self._source, name=self.name) as reader:
@@ -206,13 +205,13 @@ class ThroughScapy:
 
 
 def sources(source: Source | Iterable[Source]) -> list[Source]:
-    """Return one by one what `inspect()` was given: one source, or a list of them."""
+    """Return the argument of `inspect()`, one source or several, as a list."""
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
         return [source]
     _refuse_what_is_none(source)
     if _is_packet(source):
         return [[source]]
-    first = list(islice(source, 1))  # an iterator gives it only once
+    first = list(islice(source, 1))  # an iterator yields it only once
     several = chain(first, source) if isinstance(source, Iterator) else source
     if not first or _is_packet(first[0]):
         return [several]
@@ -225,7 +224,7 @@ def sources(source: Source | Iterable[Source]) -> list[Source]:
 
 
 def _refuse_what_is_none(one: object) -> None:
-    """Raise TypeError for what is no source at all."""
+    """Raise TypeError for an object that is no source."""
     is_one = isinstance(one, str | os.PathLike | Iterable) or hasattr(one, "read")
     if isinstance(one, bytes | bytearray | memoryview) or not is_one:
         kind = type(one).__name__

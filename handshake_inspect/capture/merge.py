@@ -1,8 +1,8 @@
 """Several captures -> one run, in order of time: two files of one link, or a long capture in files of an hour each.
 
-In: `Feed`s, one for each capture, and when each begins. Out: blocks whose rows are in order of time over all of them. A
-capture is opened when the run has come to its beginning, and closed at its end, so that few are open at a time, and
-captures that do not overlap are read one after the other, whatever the order in which they were named.
+In: `Feed`s, one for each capture, with the time of its first record. Out: blocks whose rows are in order of time over
+all captures. A capture is opened when the run reaches its first time, and closed at its end, so that few are open at
+once, and captures that do not overlap are read one after the other, in whatever order they were named.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from handshake_inspect.capture.records import Frames
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.table import Block, SegmentTable
 
-#: Captures that are read at the same time, at most: more than these that overlap wait for one to end.
+#: Most captures read at the same time: of more that overlap, the others wait until one ends.
 MOST_OPEN = 64
 
-#: Above all times that are read.
+#: Later than any time in a capture.
 LATEST_NS = (1 << 63) - 1
 
 Blocks = Iterator[tuple[Frames, Block]]
@@ -36,27 +36,27 @@ class Feed:
 
     #: Its number in the run.
     capture: int
-    #: Opens it, and yields its records with what they were decoded to.
+    #: Opens it, and yields its records with their decoded blocks.
     blocks: Callable[[], Blocks]
-    #: Where to note what is found of times that step back.
+    #: Collects what is found about times that step back.
     disorder: Disorder
-    #: Time of its first record; None if that is not known: it is opened at once.
+    #: Time of its first record; None if unknown, and then it is opened at once.
     first_ns: int | None = None
 
     @property
     def begins(self) -> Place:
-        """No row of it belongs before this."""
+        """The place before which it has no row."""
         return (EARLIEST_NS if self.first_ns is None else max(self.first_ns - INTERFACES_NS, EARLIEST_NS), self.capture)
 
 
 class Merge:
-    """Iterated once: the blocks of all captures. `rest` gives what was read, should the iteration be broken off."""
+    """The blocks of all captures, iterated once. `rest` yields what was read if the iteration is broken off."""
 
     def __init__(self, feeds: Iterable[Feed]) -> None:
         self._waiting = deque(sorted(feeds, key=lambda feed: feed.begins))
         self._open: list[_Open] = []
         self._shelf = PieceQueue()
-        #: Captures that ended, and that one which has not ended yet overlaps, or may.
+        #: Ended captures that a capture which has not ended yet overlaps, or may overlap.
         self._ended: list[_Open] = []
 
     def __iter__(self) -> Iterator[Block]:
@@ -73,10 +73,10 @@ class Merge:
 
     @property
     def single_until_ns(self) -> int:
-        """No capture that is still to be read shows again what was given up to this time.
+        """The time up to which no unread part of a capture can hold a copy of what was yielded.
 
-        A copy comes within INTERFACES_NS. Captures that follow each other, as the files of a rotation do, show nothing
-        twice; of one that is being read it is not known yet whether the next one begins before it ends.
+        A copy comes within INTERFACES_NS. Captures that follow each other, like the files of a rotation, hold no copies
+        of each other; while a capture is being read, it is unknown whether the next one begins before its end.
         """
         first = self._shelf.first
         to_come = [*self._open, *(one for one in self._ended if first is not None and one.latest_ns >= first[0])]
@@ -84,7 +84,7 @@ class Merge:
         spans = [one.span for one in to_come]
         if self._waiting and self._waiting[0].begins[0] <= latest_ns:
             spans.append((self._waiting[0].begins[0] + INTERFACES_NS, LATEST_NS))
-        # Of those that ended only what reaches into others matters any more.
+        # Of the ended captures only those that overlap others still matter.
         coming_ns = [self._waiting[0].begins[0] + INTERFACES_NS] if self._waiting else []
         begins_ns = min([*coming_ns, *(begin for begin, _ in spans)], default=LATEST_NS)
         self._ended = [one for one in self._ended if one in to_come or one.latest_ns >= begins_ns]
@@ -96,11 +96,11 @@ class Merge:
 
     @property
     def waiting(self) -> list[SegmentTable]:
-        """The segments that were read and not given yet."""
+        """The segments that were read but not yielded yet."""
         return [*self._shelf.segments, *(table for one in self._open for table in one.ordering.waiting)]
 
     def rest(self) -> Iterator[Block]:
-        """Yield what was read and not given yet."""
+        """Yield the blocks that were read but not yielded yet."""
         for one in self._open:
             for piece in one.ordering.finish():
                 self._shelf.put(piece)
@@ -113,7 +113,7 @@ class Merge:
         return not self._open or self._waiting[0].begins <= min(one.settled for one in self._open)
 
     def _settled(self) -> Place | None:
-        """Return the place that nothing passes which is still to come; None if nothing is."""
+        """Return the place before which no further row can come; None if no more rows come."""
         places = [one.settled for one in self._open]
         if self._waiting and len(self._open) < MOST_OPEN:
             places.append(self._waiting[0].begins)
@@ -133,17 +133,17 @@ class _Open:
         self.ended = False
         #: Time of the latest record read so far.
         self.latest_ns = EARLIEST_NS
-        #: No row that is still to come from it has a place before this one.
+        #: The place before which no further row of it can come.
         self.settled = feed.begins
 
     @property
     def span(self) -> tuple[int, int]:
-        """From when to when it shows something, as far as that is known."""
+        """Its first and last time, as far as known; else the earliest and latest possible."""
         begins_ns = EARLIEST_NS if self._feed.first_ns is None else self._feed.first_ns
         return begins_ns, self.latest_ns if self.ended else LATEST_NS
 
     def read(self) -> list[Piece]:
-        """Read one block. Returns what is settled with it."""
+        """Read one block. Returns the pieces whose order is now final."""
         following = next(self._blocks, None)
         if following is None:
             self.ended = True
@@ -155,10 +155,10 @@ class _Open:
 
 
 def lanes_of(captures: Sequence[CaptureSummary], still_read: Container[int] = ()) -> NDArray[np.int64]:
-    """Return a number for each capture, equal for those that follow each other in time, as the files of a rotation do.
+    """Return the lane of each capture: captures that follow each other in time, like files of a rotation, share one.
 
-    One follows that which ended last when it begins; but both of one instant may be one file that was named twice.
-    `still_read` have not ended yet, whatever their last times are.
+    A capture follows the one that ended last before it begins; but two captures of the same single instant may be one
+    file named twice. Those in `still_read` have not ended yet, whatever their last times are.
     """
     spans = [
         (one.first_ns, LATEST_NS if number in still_read else one.last_ns, number)
@@ -166,7 +166,7 @@ def lanes_of(captures: Sequence[CaptureSummary], still_read: Container[int] = ()
         if one.first_ns is not None and one.last_ns is not None
     ]
     lanes = np.zeros(len(captures), np.int64)
-    ended: list[tuple[int, int, int]] = []  # of each lane when its last capture ends and begins, and the lane
+    ended: list[tuple[int, int, int]] = []  # for each lane: end and begin of its last capture, and the lane
     for first_ns, last_ns, number in sorted(spans):
         place = bisect_right(ended, (first_ns, LATEST_NS, len(lanes))) - 1
         follows = place >= 0 and ended[place][:2] != (last_ns, first_ns)

@@ -1,14 +1,13 @@
-"""Puts the rows of one capture in order of time, as far as its clock can be believed.
+"""Puts the rows of one capture in order of time, as far as its clock can be trusted.
 
 In: the blocks of one capture as they are decoded, with the times of all their records. Out: `Piece`s, the same rows in
-order. Several queues of a network card, or several interfaces, hand their frames over in turns, so a capture's times
-step back a little where nothing is wrong. A clock that is set steps back as well, and then the order of the file is
-the only one there is.
+order. Several queues of a network card, or several interfaces, deliver their frames in turns, so times step back a
+little in a sound capture. They also step back when the clock is set, and then only the order of the file is known.
 
-Each record has a *key*: its time if it lies within a tolerance behind the latest time before it, and that latest time
-otherwise. Rows are sorted by key, those of equal keys stay in the order of the file. Keys depend on the records before,
-never on how these were cut into blocks. As no key lies further back than the tolerance, a block is held back until one
-that is so much later has come; a capture whose times never step back costs one look at them.
+Each record has a *key*: its time if that lies within a tolerance behind the latest time before it, else that latest
+time. Rows are sorted by key; rows of equal keys stay in the order of the file. Keys depend on the records before, never
+on the division into blocks. No key lies further back than the tolerance, so a block is held back until one that much
+later has come; a capture whose times never step back costs one pass over them.
 """
 
 from __future__ import annotations
@@ -29,27 +28,27 @@ from handshake_inspect.table import Block, SegmentTable, Table
 Times = NDArray[np.int64]
 Spans = NDArray[np.uint64]
 
-#: How far a record may lie behind the latest of its own interface and still be a matter of queues. ntpd sets a clock
-#: that is more than 128 ms off (ntp.conf(5), `tinker step`); a smaller error is slewed away, and no time steps back.
+#: How far a record may lie behind the latest one of its own interface because of queues. ntpd sets a clock that is
+#: more than 128 ms off (ntp.conf(5), `tinker step`); it slews a smaller error, and then no time steps back.
 QUEUE_NS = 100_000_000
-#: How far behind the latest of another interface: readers take turns, and wait up to a second for a full buffer.
+#: The same behind the latest one of another interface: readers take turns, and wait up to a second for a full buffer.
 INTERFACES_NS = 2_000_000_000
-#: How many records after its place in time a record may stand: this bounds what is held back.
+#: Most records by which a record may stand after its place in time: this bounds what is held back.
 QUEUE_RECORDS = 1 << 17
-#: Column `clock` of a segment counts to here.
+#: Greatest value of the column `clock` of a segment.
 MOST_JUMPS = (1 << 16) - 1
 
 
 @dataclass
 class Disorder:
-    """What was found of times that step back."""
+    """What was found about times that step back."""
 
-    #: Records that stand after a later one and were put in order, and how far behind it they lay at most.
+    #: Count of records that follow a later one and were put in order, and the most they lay behind it.
     frames: int = 0
     largest_ns: int = 0
-    #: Records that stand where the file has them, though their times are earlier.
+    #: Count of records that keep their position in the file although their times are earlier.
     out_of_time: int = 0
-    #: Steps back that are not those of a queue: the clock was set, or interfaces have different clocks. The largest
+    #: Count of steps back too large for queues: the clock was set, or interfaces have different clocks. The largest
     #: one, and the number of the frame after the first one.
     jumps: int = 0
     largest_jump_ns: int = 0
@@ -57,9 +56,9 @@ class Disorder:
 
 
 class Ordering:
-    """Takes the blocks of one capture, and gives their rows in order as soon as nothing can come before them.
+    """Takes the blocks of one capture, and yields their rows in order as soon as nothing can come before them.
 
-    What it finds of times that step back it notes in `disorder`.
+    Records in `disorder` what it finds about times that step back.
     """
 
     def __init__(self, capture: int, disorder: Disorder) -> None:
@@ -69,23 +68,23 @@ class Ordering:
 
     @property
     def settled(self) -> int:
-        """No row that is still to be given has a smaller key."""
+        """The smallest key that a row not yielded yet can have."""
         first = self._shelf.first
         return self._clock.settled if first is None else min(first[0], self._clock.settled)
 
     @property
     def waiting(self) -> list[SegmentTable]:
-        """The segments that are not given yet."""
+        """The segments not yielded yet."""
         return self._shelf.segments
 
     def add(self, records: Frames, block: Block) -> Iterator[Piece]:
-        """Take the next block. Yields what is settled with it."""
+        """Add the next block. Yields the pieces whose order is now final."""
         if len(records):
             self._shelf.put(self._piece(records, block))
             yield from self._shelf.take((self._clock.settled, self._capture))
 
     def finish(self) -> Iterator[Piece]:
-        """Yield the rest."""
+        """Yield all remaining pieces."""
         return self._shelf.take(None)
 
     def _piece(self, records: Frames, block: Block) -> Piece | None:
@@ -103,7 +102,7 @@ class Ordering:
 
 
 def _rows_of(table: Table, records: Frames) -> NDArray[np.int64]:
-    """Return which record of its block each row of a table was read from; frames are numbered without gaps."""
+    """Return the index in its block of the record of each row of a table; frames are numbered without gaps."""
     row = table["frame"].astype(np.int64) - int(records.frame[0])
     return np.clip(row, 0, len(records) - 1, out=row)
 
@@ -114,7 +113,7 @@ def _note_jumps(block: Block, jumps: NDArray[np.int64]) -> None:
 
 @dataclass
 class Keys:
-    """Where the records of a block belong. Shape (n,), one entry per record."""
+    """The sort keys of the records of a block. Shape (n,), one entry per record."""
 
     key: Times
     #: How often the clock had jumped back before each record, itself included.
@@ -122,26 +121,26 @@ class Keys:
 
 
 class Clock:
-    """What the times of one capture have said so far."""
+    """The state of the times of one capture so far."""
 
     def __init__(self, disorder: Disorder) -> None:
         self.disorder = disorder
         self._latest = self._last = EARLIEST_NS
-        #: Latest time at each of the last records: QUEUE_RECORDS of them, and what came in the same block.
+        #: Latest time up to each of the last records: QUEUE_RECORDS of them, and more where a block has more.
         self._history: deque[Times] = deque()
         self._remembered = 0
         self._interfaces = _Interfaces()
 
     @property
     def settled(self) -> int:
-        """No record that is still to come has a smaller key."""
+        """The smallest key that a further record can have."""
         over = self._remembered - QUEUE_RECORDS
         by_count = int(self._history[0][over]) if over >= 0 else EARLIEST_NS
         by_time = max(self._latest - self._interfaces.tolerance_ns, EARLIEST_NS)
         return max(by_count, by_time, self._interfaces.settled_before)
 
     def keys(self, records: Frames) -> Keys | None:
-        """Return where the records of the next block belong; None if each belongs where it stands."""
+        """Return the keys of the records of the next block; None if they are in order already."""
         time_ns = records.time_ns
         second = self._interfaces.second(records, self._latest, self._last)
         if time_ns[0] >= self._latest and bool((time_ns[1:] >= time_ns[:-1]).all()):
@@ -162,7 +161,7 @@ class Clock:
         return Keys(key, jumps)
 
     def _earliest(self, latest: Times, second: int | None) -> Times:
-        """Return the smallest key that each record of a block can have: what was settled before it."""
+        """Return the smallest key that each record of a block can have: that settled before it."""
         known = np.concatenate([*self._history, latest])
         over = self._remembered - QUEUE_RECORDS + np.arange(len(latest))
         earliest = np.where(over >= 0, known[np.maximum(over, 0)], EARLIEST_NS)
@@ -171,7 +170,7 @@ class Clock:
         return earliest
 
     def _remember(self, latest: Times, last: int) -> None:
-        """Note the latest time at each record of a block, and the time of its last one."""
+        """Store the latest time up to each record of a block, and the time of its last record."""
         self._history.append(latest)
         self._remembered += len(latest)
         while self._remembered - len(self._history[0]) >= QUEUE_RECORDS:
@@ -179,7 +178,7 @@ class Clock:
         self._latest, self._last = int(latest[-1]), last
 
     def _count(self, records: Frames, behind: Spans, jumps: Spans) -> None:
-        """Count the records that are put in order by how far they lie `behind`, and the jumps by how far they go."""
+        """Count the records put in order, given how far each lies `behind`, and the `jumps`, given their lengths."""
         found = self.disorder
         found.frames += int((behind > 0).sum())
         found.largest_ns = max(found.largest_ns, int(behind.max(initial=0)))
@@ -196,17 +195,17 @@ class _Interfaces:
 
     def __init__(self) -> None:
         self.several = False
-        #: What was settled when the second one appeared: by the tolerance for one.
+        #: The settled key when the second interface appeared, by the tolerance for a single one.
         self.settled_before = EARLIEST_NS
         self._times: dict[int, tuple[int, int]] = {}
 
     @property
     def tolerance_ns(self) -> int:
-        """How far a record may lie behind the latest of all."""
+        """How far a record may lie behind the latest one of all."""
         return INTERFACES_NS if self.several else QUEUE_NS
 
     def second(self, records: Frames, latest: int, last: int) -> int | None:
-        """Return the row of a block from which on there are several interfaces; None if there is one.
+        """Return the row of a block from which on there are several interfaces; None while there is one.
 
         `latest` and `last` are the latest and the last time before the block.
         """
@@ -224,14 +223,14 @@ class _Interfaces:
         return row
 
     def note(self, records: Frames) -> None:
-        """Note a block whose times do not step back."""
+        """Update the times of interfaces by a block whose times do not step back."""
         if self.several:
             order, first, number = _by_interface(records)
             last = records.time_ns[order[_ends(first, order)]].tolist()
             self._times.update(zip(number, zip(last, last, strict=True), strict=True))
 
     def behind(self, records: Frames) -> tuple[Spans, Spans]:
-        """Return how far each record lies behind the latest, and how far behind the last, of its interface."""
+        """Return how far each record lies behind the latest one, and behind the last one, of its interface."""
         time_ns = records.time_ns
         order, first, number = _by_interface(records)
         ends = _ends(first, order)
@@ -248,7 +247,7 @@ class _Interfaces:
 
 
 def _by_interface(records: Frames) -> tuple[Rows, Rows, list[int]]:
-    """Return the rows of a block ordered by interface, where each interface begins among them, and its number."""
+    """Return the rows of a block ordered by interface, the first index of each interface in them, and its number."""
     interface = np.zeros(len(records), np.int64) if records.interface is None else np.maximum(records.interface, 0)
     order = np.argsort(interface, kind="stable")
     ordered = interface[order]
@@ -257,19 +256,19 @@ def _by_interface(records: Frames) -> tuple[Rows, Rows, list[int]]:
 
 
 def _ends(first: Rows, order: Rows) -> Rows:
-    """Return the last place of each interface, by the first ones."""
+    """Return the last index of each interface in `order`."""
     return np.append(first[1:], len(order)) - 1
 
 
 def _latest_so_far(time_ns: Times, which: Rows) -> Times:
-    """Return the latest of all times up to each, of those that belong to the same; `which`: to what, from 0, rising.
+    """Return the running maximum of times within each group; `which`: the group of each, from 0, rising.
 
-    A capture may have as many interfaces as frames, so this takes no step for each: what belongs to the next one is
-    lifted above all that comes before.
+    A capture may have as many interfaces as frames, so there is no loop over groups: the times of each group are
+    lifted above all of the group before.
     """
     lowest = int(time_ns.min())
     span = int(time_ns.max()) - lowest + 1
-    if span * (int(which[-1]) + 1) > np.iinfo(np.int64).max:  # their ranks lie nearer to each other
+    if span * (int(which[-1]) + 1) > np.iinfo(np.int64).max:  # ranks span less than times
         times, rank = np.unique(time_ns, return_inverse=True)
         by_rank: Times = times[_latest_so_far(rank, which)]
         return by_rank
@@ -279,5 +278,5 @@ def _latest_so_far(time_ns: Times, which: Rows) -> Times:
 
 
 def _span(later: Times, earlier: Times) -> Spans:
-    """Return how far `earlier` lies before `later`, 0 where it does not; exact for all that 64 bits hold."""
+    """Return how far `earlier` lies before `later`, 0 where it does not; exact for all 64-bit times."""
     return np.where(later > earlier, later.view(np.uint64) - earlier.view(np.uint64), np.uint64(0))

@@ -1,7 +1,7 @@
-"""Pieces of a run, each in order, that overlap: kept in order together, and given when nothing can come before them.
+"""Sorted pieces of a run that may overlap: merged, and yielded when nothing can come before them.
 
-In: `Piece`s, in whatever order they come. Out: the same rows, by key and then by capture. Pieces that do not overlap
-stay as they are; of two that do, only the rows from where they overlap are sorted together.
+In: `Piece`s, in any order. Out: the same rows, by key and then by capture. Pieces that do not overlap stay as they
+are; of two that do, only the rows from the overlap on are sorted together.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from numpy.typing import NDArray
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
 Times = NDArray[np.int64]
-#: Where a row belongs: its key, then the number of its capture.
+#: Sort key of a row: its key, then the number of its capture.
 Place = tuple[int, int]
 #: Segments, datagrams and ICMP errors, each with the key of every row.
 Parts = tuple[tuple[Table, Times], ...]
 
-#: Below all times that are read.
+#: Earlier than any time in a capture.
 EARLIEST_NS = -(1 << 63)
 
 
 def tables_of(block: Block) -> tuple[Table, Table, Table]:
-    """Return the tables of a block."""
+    """Return the three tables of a block."""
     return block.segments, block.datagrams, block.icmp_errors
 
 
 @dataclass
 class Piece:
-    """Rows of the three tables of a block, each in order of its keys, and of captures where these are equal."""
+    """Rows of the three tables of a block, each in order of keys, and of captures where keys are equal."""
 
     parts: Parts
-    #: Places of the first row and of the last one.
+    #: Places of its first and its last row.
     first: Place
     last: Place
 
@@ -58,7 +58,7 @@ class Piece:
 
 
 def piece_of(parts: Iterable[tuple[Table, Times]]) -> Piece | None:
-    """Make a piece of tables in order, each with its keys; None if there are no rows."""
+    """Make a piece of sorted tables, each with its keys; None if there are no rows."""
     kept = tuple(parts)
     ends = [(int(key[at]), int(table["capture"][at])) for table, key in kept if len(table) for at in (0, -1)]
     return Piece(kept, min(ends), max(ends)) if ends else None
@@ -70,7 +70,7 @@ def _rows_up_to(table: Table, key: Times, place: Place) -> int:
 
 
 def sorted_piece(parts: Sequence[Parts]) -> Piece | None:
-    """Put rows in order; those of one capture and of equal keys stay in the order given."""
+    """Sort rows by place; rows of one capture and of equal keys stay in the order given."""
     merged = []
     for tables in zip(*parts, strict=True):
         kind = type(tables[0][0])
@@ -94,11 +94,11 @@ class PieceQueue:
 
     @property
     def segments(self) -> list[SegmentTable]:
-        """The segments in them."""
+        """The tables of their segments."""
         return [piece.block.segments for piece in self._pieces]
 
     def put(self, piece: Piece | None) -> None:
-        """Take a piece."""
+        """Add a piece."""
         if piece is None:
             return
         overlapping = [piece]
@@ -111,10 +111,10 @@ class PieceQueue:
         self._pieces.extend([piece] if piece else [])
 
     def take(self, settled: Place | None) -> Iterator[Piece]:
-        """Yield the pieces up to a place that none passes which is still to come; all of them if it is None.
+        """Yield the pieces up to `settled`, the place before which no further row can come; all of them if it is None.
 
-        A piece whose last rows are not settled waits whole until they are: for whoever takes the rows of a capture
-        twice as many pieces of half the size are a fifth more work.
+        A piece waits as a whole until its last rows are settled: twice as many pieces of half the size make a fifth
+        more work for the consumer.
         """
         while self._pieces and (settled is None or self._pieces[0].last <= settled):
             yield self._pieces.popleft()

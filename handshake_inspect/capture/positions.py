@@ -1,8 +1,8 @@
-"""Where each record stands in its file, noted while it is read, so that some can be read again without the rest.
+"""The offset of each record in its file, stored while it is read, so that some can be read again without the rest.
 
 In: the blocks of records of one capture, as a reader yields them. Out: `LocatedCapture`, the capture by its path, which
-opens for the frames somebody wants. What is noted is the length of each record, in an `Archive`: most captures have few
-different ones, so it takes a fraction of an octet for each.
+can be opened for chosen frames only. The length of each record is stored in an `Archive`: most captures have few
+distinct lengths, so this takes a fraction of an octet for each.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ from handshake_inspect.sets import set_of
 
 Offsets = NDArray[np.int64]
 
-#: Records whose places are put away together.
+#: Records whose offsets are stored together.
 CHUNK_RECORDS = 1 << 18
-#: The first records of a file, which a reader may look at to see how all of them are (`pcap`, `snoop`).
+#: The first records of a file, from which a reader may infer properties of all (`pcap`, `snoop`).
 FIRST_FRAMES = 3
 
 
 class Positions:
-    """Where the records of one capture stand."""
+    """The offsets of the records of one capture."""
 
     def __init__(self, archive: Archive, name: str) -> None:
         self._archive, self._name = archive, name
         self._fresh: list[Offsets] = []
         self._count = 0
-        #: Of each chunk: its first frame, and where that begins.
+        #: First frame of each chunk, and its offset.
         self._chunks: list[tuple[int, int]] = []
-        #: Where headers stand without which no record can be read: begin and end. Set at the end.
+        #: Begin and end of the headers that are needed to read any record. Set at the end.
         self.headers: list[tuple[int, int]] = []
 
     @classmethod
     def kept(cls, archive: Archive, name: str) -> Positions:
-        """Find what `keep` put away."""
+        """Load what `keep` stored."""
         kept = cls(archive, name)
         kept._chunks = [(int(a), int(b)) for a, b in archive.read(f"{name}/chunks").reshape(-1, 2)]
         kept.headers = [(int(a), int(b)) for a, b in archive.read(f"{name}/headers").reshape(-1, 2)]
         return kept
 
     def keep(self) -> None:
-        """Put away what is still in memory: the capture has ended."""
+        """Store what is still in memory, at the end of the capture."""
         self._put_away()
         self._archive.write(f"{self._name}/chunks", np.array(self._chunks, np.int64).reshape(-1))
         self._archive.write(f"{self._name}/headers", np.array(self.headers, np.int64).reshape(-1))
 
     def add(self, records: Frames) -> None:
-        """Note a block of records."""
+        """Add the offsets of a block of records."""
         assert records.begin is not None and records.end is not None
         self._fresh.append(np.stack([records.begin, records.end]))
         self._count += len(records)
@@ -74,7 +74,7 @@ class Positions:
         self._archive.write(f"{self._name}/{number}/between", begin[1:] - end[:-1])
 
     def spans(self, frames: Offsets) -> tuple[Offsets, Offsets]:
-        """Return where the records of these frames, which rise, begin and end; of those that are there."""
+        """Return begin and end of the records of these frames, which rise; frames that do not exist are left out."""
         self._put_away()
         found = []
         first = np.array([frame for frame, _ in self._chunks], np.int64)
@@ -94,14 +94,14 @@ class Positions:
 
 @plain
 class LocatedCapture:
-    """A capture by its path, of which it is known where each record stands."""
+    """A capture by its path, with the offsets of its records."""
 
     path: str
     name: str
     positions: Positions
 
     def open(self, numbers: Collection[int] | Offsets) -> ExcerptReader:
-        """Open it for the frames with these numbers. Raises CaptureError."""
+        """Open it to read only the frames with these numbers. Raises CaptureError."""
         wanted = set_of(np.fromiter(numbers, np.int64, len(numbers)))
         frames = set_of(wanted, np.arange(1, FIRST_FRAMES + 1))
         begin, end = self.positions.spans(frames)
@@ -115,7 +115,7 @@ class LocatedCapture:
 
 
 class ExcerptReader:
-    """The records of some frames of a capture, iterated once, with the numbers that they have in it."""
+    """The records of some frames of a capture, iterated once, with their frame numbers in the capture."""
 
     def __init__(self, reader: RecordReader, frames: Offsets) -> None:
         self._reader, self._frames = reader, frames

@@ -1,7 +1,7 @@
-"""Records: the frames of a capture as offsets into one buffer, before anything in them is understood.
+"""Records: the frames of a capture as offsets into one buffer, before any decoding.
 
 Readers (`pcap`, `pcapng`, `live`) yield blocks of records; `decode` turns each into rows. Nothing is copied per
-frame: a block is one buffer and one row of numbers per frame. A frame that is to stand alone is a `RawFrame`.
+frame: a block is one buffer and one row of numbers per frame. A single frame with its own octets is a `RawFrame`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from handshake_inspect.plain import plain
 
-#: Octets kept behind the data of a buffer, so that fixed-size rows can be gathered from any frame in it.
+#: Octets of padding after the data of a buffer, so that fixed-size rows can be gathered from any frame in it.
 SLACK_OCTETS = 256
 
 
 @dataclass(kw_only=True)
 class Frames:
-    """What is known of a block of frames, in capture order, but for their octets. Arrays have one entry per frame."""
+    """A block of frames, in capture order, without their octets. Arrays have one entry per frame."""
 
     #: Time of capture, nanoseconds since the Unix epoch.
     time_ns: NDArray[np.int64]
@@ -31,7 +31,7 @@ class Frames:
     #: Which interface captured each frame: its number over all sections of a file, from 0 as they are described; -1
     #: while only one is. None: all -1.
     interface: NDArray[np.int64] | None = None
-    #: Where each record begins and ends in its (uncompressed) file; None if that is not known.
+    #: Offsets of the begin and end of each record in its (uncompressed) file; None if unknown.
     begin: NDArray[np.int64] | None = None
     end: NDArray[np.int64] | None = None
 
@@ -43,15 +43,15 @@ class Frames:
 class Records(Frames):
     """A block of frames in capture order."""
 
-    #: The octets that hold the frames. Valid only until the next block is asked for: readers reuse it.
+    #: The octets of the frames. Valid only until the next block is read: readers reuse the buffer.
     buffer: NDArray[np.uint8]
-    #: Where each frame begins in `buffer`.
+    #: Offset of each frame in `buffer`.
     offset: NDArray[np.int64]
-    #: Octets of each frame that were captured and stand in `buffer`.
+    #: Captured octets of each frame, which are in `buffer`.
     captured: NDArray[np.int64]
-    #: Octets that each frame had on the wire.
+    #: Length of each frame on the wire, in octets.
     original: NDArray[np.int64]
-    #: Linux packet type per frame where the source knows it (a live socket, pcapng); 255 = not said.
+    #: Linux packet type per frame where the source knows it (a live socket, pcapng); 255 = unknown.
     packet_type: NDArray[np.uint8] | None = None
 
     def octets(self, row: int) -> bytes:
@@ -60,7 +60,7 @@ class Records(Frames):
         return self.buffer[start : start + int(self.captured[row])].tobytes()
 
     def raw(self, row: int) -> RawFrame:
-        """Return the frame in `row` by itself."""
+        """Return the frame in `row` with its own octets."""
         return RawFrame(
             self.octets(row),
             int(self.original[row]),
@@ -76,13 +76,13 @@ class RawFrame:
     """One frame as it was captured."""
 
     octets: bytes
-    #: Octets that it had on the wire.
+    #: Length on the wire, in octets.
     original: int
-    #: Since the Unix epoch.
+    #: Time of capture, nanoseconds since the Unix epoch.
     time_ns: int
     #: LINKTYPE_ value.
     link_type: int
-    #: Linux packet type (4: sent by this host); 255: not known.
+    #: Linux packet type (4: sent by this host); 255: unknown.
     packet_type: int = 255
     #: Which interface of its file captured it; -1 if only one had been described.
     interface: int = -1
@@ -107,21 +107,21 @@ def records_of(frames: Iterable[RawFrame], *, first_frame: int = 1) -> Records:
 
 @plain
 class Damage:
-    """One place where a capture could not be read as its format says. What came before it is kept."""
+    """One place where a capture violates its format. Records before it are kept."""
 
     #: Name of the capture as the user gave it.
     capture: str
-    #: Offset in octets of the record that is broken, from the start of the (uncompressed) file.
+    #: Offset in octets of the broken record from the start of the (uncompressed) file.
     offset: int
     #: Number of frames read before it.
     frames_before: int
-    #: What is wrong, in one line without the name and the offset.
+    #: What is wrong, in one line, without name and offset.
     message: str
 
 
 class CaptureError(Exception):
-    """A capture that cannot be used at all. The message is one line: what is wrong, where, and what to do."""
+    """A capture cannot be used at all. The message is one line: what is wrong, where, and what to do."""
 
 
 class NotACapture(CaptureError):  # noqa: N818 - it says what the file is, to whoever looks for captures among others
-    """A file is something else, or empty."""
+    """A file has another format, or is empty."""

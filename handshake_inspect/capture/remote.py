@@ -1,6 +1,6 @@
-"""Files that fsspec opens: objects in a store, files of a server, whatever has a name with `://`.
+"""Files that fsspec opens by a name with `://`: objects in a store, files on a server.
 
-In: such a name. Out: a `Source`, which fetches what is read, as it is read; and the names that a pattern matches.
+In: such a name. Out: a `Source`, which fetches octets as they are read; and the names that a pattern matches.
 fsspec is an extra, and so is what it needs for some protocols (`s3fs` for `s3://`, `aiohttp` for `http://`).
 """
 
@@ -20,17 +20,17 @@ _PROTOCOL = re.compile(r"([a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]+://", re.IGNOREC
 
 
 def is_remote(name: object) -> bool:
-    """Is it a name that fsspec opens?"""
+    """Is it a name for fsspec?"""
     return isinstance(name, str) and _PROTOCOL.match(name) is not None
 
 
 def is_remote_pattern(name: str) -> bool:
-    """Does it stand for all names that it matches? `?` and `[` may belong to the address of a page."""
+    """Is it a pattern of names? Only `*` makes one: `?` and `[` may be part of a URL."""
     return is_remote(name) and "*" in name
 
 
 def open_remote(url: str, name: str) -> RemoteSource:
-    """Open a file by a name with `://`; `name` is what messages call it. Raises CaptureError."""
+    """Open a file by a name with `://`; `name`: its name in messages. Raises CaptureError."""
     with _refused(name, "opened"):
         store, path = _store_of(url, name)
         return RemoteSource(store.open(path, "rb"))
@@ -55,7 +55,7 @@ def _store_of(url: str, name: str) -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def _refused(name: str, what: str) -> Iterator[None]:
-    """Raise CaptureError of whatever a protocol raises: each has errors of its own."""
+    """Turn any exception into CaptureError: each protocol has its own."""
     try:
         yield
     except CaptureError:
@@ -71,7 +71,7 @@ def _reason(error: Exception) -> str:
 
 
 class RemoteSource(Source):
-    """The octets of such a file, fetched as they are read."""
+    """The octets of a remote file, fetched as they are read."""
 
     is_whole = True
 
@@ -88,12 +88,12 @@ class RemoteSource(Source):
         return len(octets)
 
     def pass_over(self, octets: int) -> bool:
-        """Go on further on, where the protocol can begin anywhere."""
+        """Seek, where the protocol can read from any offset."""
         if not self._file.seekable():
             return False
         self._file.seek(octets, os.SEEK_CUR)
         return True
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._file.close()

@@ -1,7 +1,7 @@
-"""Octets as they arrive, and the part of them that is in memory; what every reader of a capture file has in common.
+"""Octets as they arrive, and the window of them that is in memory; the base class of readers of capture files.
 
 In: an open file or pipe. Out: a `Window` on its octets, and `RecordReader`, the base of the readers of all formats. A
-source gives what one read returns, so a live pipe is not kept waiting, and never needs to seek.
+source returns what one read returns, so a live pipe causes no delay, and never needs to seek.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from handshake_inspect.capture.records import SLACK_OCTETS, Damage, Records
 
 T_co = TypeVar("T_co", covariant=True)
 
-#: Octets of the first block at most: enough to see when a capture begins, and a small one takes no large buffer.
+#: Most octets of the first block: enough for the first time of a capture, and a small capture needs no large buffer.
 FIRST_OCTETS = 1 << 16
-#: No record of any format is longer than this, or it is damage (USB and D-Bus captures may reach it).
+#: Greatest length of a record in any format; a longer one is damage (USB and D-Bus captures may reach it).
 LONGEST_RECORD_OCTETS = 1 << 27
 
 
 class Source(ABC):
-    """Octets as they arrive."""
+    """A stream of octets."""
 
-    #: Are they all there, so that reading ahead keeps nobody waiting?
+    #: Is all of it available, so that reading ahead causes no delay?
     is_whole: bool = False
-    #: How many were read of the file or pipe itself, compressed or not.
+    #: Count of octets read from the file or pipe itself, compressed or not.
     octets_read: int = 0
 
     @abstractmethod
     def readinto(self, view: memoryview) -> int:
-        """Wait for some octets and put them into `view`, which is not empty; return how many, 0 at the end.
+        """Wait for some octets and store them in `view`, which is not empty; return how many, 0 at the end.
 
         Raises OSError where they cannot be read further.
         """
 
     def pass_over(self, octets: int) -> bool:
-        """Go on so many octets further on, if that is possible without reading them; else return False."""
+        """Skip so many octets, if that is possible without reading them; else return False."""
         return False
 
     @abstractmethod
@@ -64,7 +64,7 @@ class FileSource(Source):
         self.is_whole = isinstance(file, io.BytesIO) or _is_regular(self._descriptor)
 
     def readinto(self, view: memoryview) -> int:
-        """Wait for some octets, then take also those that are ready, at most as many as `view` holds."""
+        """Wait for some octets, then add those that are ready, at most as many as `view` holds."""
         filled = self._read_once(view)
         while 0 < filled < len(view) and self._is_ready():
             more = self._read_once(view[filled:])
@@ -84,7 +84,7 @@ class FileSource(Source):
         return len(octets)
 
     def pass_over(self, octets: int) -> bool:
-        """Seek, in a file that was opened here; beyond its end there is nothing to read."""
+        """Seek in a file that was opened here; beyond its end reads return nothing."""
         if not (self.is_whole and self._raw):
             return False
         self._file.seek(octets, os.SEEK_CUR)
@@ -92,12 +92,12 @@ class FileSource(Source):
         return True
 
     def _is_ready(self) -> bool:
-        """Tell whether a read would not wait; False where the system cannot tell."""
+        """Would a read return at once? False where the system cannot tell."""
         if self._descriptor is None:
             return False
         try:
             return bool(select.select([self._descriptor], [], [], 0)[0])
-        except (OSError, ValueError):  # Windows asks sockets only; elsewhere a descriptor above FD_SETSIZE
+        except (OSError, ValueError):  # Windows selects sockets only; elsewhere a descriptor above FD_SETSIZE
             self._descriptor = None
             return False
 
@@ -112,7 +112,7 @@ def _is_regular(descriptor: int | None) -> bool:
 
 
 def _descriptor(file: BinaryIO) -> int | None:
-    """Return the descriptor to ask whether more is ready; None if there is none."""
+    """Return the descriptor for select(2); None if there is none."""
     try:
         return file.fileno()
     except (OSError, AttributeError, io.UnsupportedOperation):
@@ -120,20 +120,20 @@ def _descriptor(file: BinaryIO) -> int | None:
 
 
 class Window:
-    """The part of a source that is in memory: one buffer, used again for every block.
+    """The part of a source that is in memory: one buffer, reused for every block.
 
-    It grows up to `block_octets` while each block fills it, and beyond that only for a record that is longer.
+    It grows up to `block_octets` while blocks fill it, and beyond that only for a longer record.
     """
 
     def __init__(self, source: Source, block_octets: int) -> None:
         self.source = source
-        #: No more octets will come.
+        #: The source has no more octets.
         self.ended = False
-        #: Why they stopped coming, if that was an error.
+        #: The error that ended the source; None without one.
         self.error: str | None = None
-        #: Where the octets begin and end in `buffer` that were not consumed yet.
+        #: Begin and end in `buffer` of the octets not consumed yet.
         self.start = self.end = 0
-        #: The octets, and the same as an array; replaced when they must grow.
+        #: The buffer, and the same as an array; replaced when it must grow.
         self.buffer = bytearray()
         self.octets = np.frombuffer(self.buffer, np.uint8)
         self._skipped = 0
@@ -143,11 +143,11 @@ class Window:
     def _allocate(self, size: int) -> None:
         kept = memoryview(self.buffer)[self.start : self.end]
         buffer = bytearray(size + SLACK_OCTETS)
-        memoryview(buffer)[: len(kept)] = kept  # a view takes them without another copy, a bytearray would make one
+        memoryview(buffer)[: len(kept)] = kept  # assigning to the bytearray itself would make another copy
         self.buffer, self.octets, self.size = buffer, np.frombuffer(buffer, np.uint8), size
 
     def fill(self) -> bool:
-        """Move what is not consumed to the front and read behind it; False if nothing more came."""
+        """Move the octets not consumed to the front and read more after them; False if no more came."""
         carried = self.end - self.start
         if carried == self.size and not self.ended:
             self._allocate(2 * self.size)
@@ -169,14 +169,14 @@ class Window:
         return not self.ended
 
     def need(self, count: int) -> bool:
-        """Read until `count` octets are there; False if the source ends before."""
+        """Read until `count` octets are in memory; False if the source ends before."""
         while self.end - self.start < count:
             if not self.fill():
                 return False
         return True
 
     def skip(self, count: int) -> None:
-        """Pass over the next octets; those that are not in memory are read only if the source cannot do without."""
+        """Skip the next octets; those not in memory are read only if the source cannot skip them."""
         while count > 0:
             here = min(count, self.end - self.start)
             self.start += here
@@ -188,45 +188,45 @@ class Window:
                 return
 
     def peek(self, count: int) -> bytes:
-        """Return the next octets, at most `count`, of those in memory."""
+        """Return the next octets in memory, at most `count`."""
         return bytes(self.buffer[self.start : min(self.start + count, self.end)])
 
     def file_offset(self, index: int) -> int:
-        """Return where in the (uncompressed) source the octet at `index` of the buffer stands."""
+        """Return the offset in the (uncompressed) source of the octet at `index` of the buffer."""
         return self._skipped + index
 
 
 def gathered(octets: NDArray[np.uint8], begin: NDArray[np.int64], width: int) -> NDArray[np.uint8]:
-    """Return `width` octets from each place, one row each, as an array of their own.
+    """Return `width` octets from each offset, one row each, as a new array.
 
-    One item of so many octets costs 3-4 ns to copy, a row of octets twice as much.
+    One item of `width` octets takes 3-4 ns to copy, a row of octets twice as much.
     """
     every: NDArray[np.void] = np.ndarray((len(octets) - width + 1,), f"V{width}", octets, 0, (1,))
     return every[begin].view(np.uint8).reshape(-1, width)
 
 
 class Reader(Protocol[T_co]):
-    """What opens as a capture: `RecordReader`, the same through Scapy, and `ForkedReader`, whose blocks are decoded."""
+    """An open capture: `RecordReader`, its counterpart through Scapy, or `ForkedReader`, whose blocks are decoded."""
 
-    #: What messages call it, and its format.
+    #: Name in messages, and format.
     name: str
     format: str
     #: Final when iteration has ended.
     damage: list[Damage]
     dropped: int | None
-    #: What it says about itself.
+    #: Its metadata.
     about: About
-    #: Where the headers stand without which its records cannot be read.
+    #: Begin and end of the headers that are needed to read its records.
     headers: list[tuple[int, int]]
 
     @property
     def octets_read(self) -> int:
-        """How many octets were read of the file or pipe, compressed or not; 0 where that is not known."""
+        """Count of octets read from the file or pipe, compressed or not; 0 if unknown."""
 
     def __iter__(self) -> Iterator[T_co]: ...
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the capture."""
 
 
 class RecordReader(ABC):
@@ -238,12 +238,12 @@ class RecordReader(ABC):
     def __init__(self, name: str, window: Window) -> None:
         self.name = name
         self.damage: list[Damage] = []
-        #: Frames that the capturing side says it lost; None if it does not say. Final when iteration has ended.
+        #: Count of frames lost, as the capturing side reports it; None if it does not. Final when iteration has ended.
         self.dropped: int | None = None
-        #: What the file says about itself; filled while it is read.
+        #: Metadata of the file; filled while it is read.
         self.about = About()
-        #: Where the headers stand in the (uncompressed) file without which its records cannot be read: begin and end.
-        #: Final when iteration has ended.
+        #: Begin and end in the (uncompressed) file of the headers that are needed to read its records. Final when
+        #: iteration has ended.
         self.headers: list[tuple[int, int]] = []
         self._window = window
         self._frames = 0
@@ -259,22 +259,22 @@ class RecordReader(ABC):
         """Yield the records of each block that arrives."""
 
     def _note_header(self, index: int, octets: int) -> None:
-        """Note a header at `index` of the buffer."""
+        """Record a header at `index` of the buffer."""
         begin = self._window.file_offset(index)
         self.headers.append((begin, begin + octets))
 
     @property
     def octets_read(self) -> int:
-        """How many octets were read of the file or pipe, compressed or not."""
+        """Count of octets read from the file or pipe, compressed or not."""
         return self._window.source.octets_read
 
     def _damaged(self, index: int, message: str) -> None:
-        """Note that the record at `index` of the buffer is broken."""
+        """Report that the record at `index` of the buffer is broken."""
         offset = self._window.file_offset(index)
         self.damage.append(Damage(self.name, offset, self._frames, message))
 
     def _cut(self, index: int, what: str) -> None:
-        """Note that the capture ends inside the record at `index`, or could not be read further."""
+        """Report that the capture ends inside the record at `index`, or could not be read further."""
         window = self._window
         if window.error:
             self._damaged(index, f"cannot be read further: {window.error}")

@@ -1,4 +1,4 @@
-"""What is known of one capture as a whole, for whoever lists connections beside it."""
+"""Facts about one capture as a whole, shown beside its connections."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from handshake_inspect.capture.order import Disorder
 
 @dataclass
 class CaptureSummary:
-    """What one file, pipe or interface was."""
+    """Facts about one file, pipe or interface."""
 
-    #: As the user named it ("-" for standard input).
+    #: Name as the user gave it ("-" for standard input).
     name: str
     #: "pcap", "pcapng", "live" or "scapy".
     format: str
     #: Names of the link types seen: "Ethernet", "Linux cooked v1", ...
     link_types: tuple[str, ...] = ()
-    #: Records read, and how many of them hold a TCP segment or a UDP datagram.
+    #: Count of records read, and of those that hold a TCP segment or a UDP datagram.
     frames: int = 0
     segments: int = 0
     datagrams: int = 0
     first_ns: int | None = None
     last_ns: int | None = None
-    #: Frames that the capturing side says it lost; None if it does not say.
+    #: Count of frames lost, as reported by the capturing side; None if not reported.
     dropped: int | None = None
-    #: What the file says about itself: comments, names, interfaces.
+    #: Metadata of the file: comments, names, interfaces.
     about: About = field(default_factory=About)
-    #: What was found of times that step back.
+    #: What was found about times that step back.
     disorder: Disorder = field(default_factory=Disorder)
