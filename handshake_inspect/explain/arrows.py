@@ -1,9 +1,9 @@
-"""Where the arrows of the state diagram run: from box to box, around those between, each in a line of its own.
+"""Routes the arrows of the state diagram: from box to box, around the boxes between, without sharing a line.
 
-In: boxes in layers, and which of them are joined. Out: `Arrow`s, each a run of points with right angles. Read from
-top to bottom: a layer of boxes, a channel, the next layer. An arrow leaves the lower edge of the upper box, crosses
-each channel by at most one level stretch, passes the layers between its boxes at a free column, and meets the upper
-edge of the lower box. Its head stands at either end. Nothing here knows TCP.
+In: boxes in layers, and the pairs of boxes that are joined. Out: `Arrow`s, each a polyline with right angles. From top
+to bottom: a layer of boxes, a channel, the next layer. An arrow leaves the lower edge of the upper box, crosses each
+channel with at most one horizontal segment, passes the layers between its boxes at a free column, and meets the upper
+edge of the lower box. Its head is at either end. Nothing here depends on TCP.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, permutations
 
-#: Of a box, in columns and lines, with its border.
+#: Size of a box in columns and lines, with its border.
 BOX_WIDTH, BOX_HEIGHT = 16, 3
 #: Columns between two arrows at one box, and between an arrow and a box that it passes.
 APART = 4
-#: Orders of the level stretches of one channel are all tried up to this number of them.
+#: Up to this number of horizontal segments in a channel all their orders are tried.
 TRIED_MAX = 6
 
 Point = tuple[int, int]
@@ -24,10 +24,10 @@ Point = tuple[int, int]
 
 @dataclass(frozen=True)
 class Box:
-    """One box; its name is its own."""
+    """One box, with a unique name."""
 
     name: str
-    #: From 0, from top to bottom.
+    #: Index of its layer, from 0 at the top.
     layer: int
     #: Its middle column.
     centre: int
@@ -51,7 +51,7 @@ class Arrow:
     head: Box
     label: str
     is_dashed: bool = False
-    #: Its column at the lower edge of layer n, and at the upper edge of layer n + 1; equal at a layer that it passes.
+    #: By n, its column at the lower edge of layer n, and at the upper edge of layer n + 1; equal at a layer it passes.
     above: dict[int, int] = field(default_factory=dict)
     below: dict[int, int] = field(default_factory=dict)
     #: (column, line) of its ends and corners, from top to bottom.
@@ -69,14 +69,14 @@ class Arrow:
 
     @property
     def layers(self) -> range:
-        """The layers from which it goes down: that of its upper box, and those that it passes."""
+        """The layers below which it crosses a channel: that of its upper box, and those that it passes."""
         return range(self.upper.layer, self.lower.layer)
 
 
 def route(boxes: Sequence[Box], arrows: Sequence[Arrow], gap: int) -> list[int]:
-    """Give every arrow its points; channels are `gap` lines high, or as high as they must. Returns the lines of layers.
+    """Set the points of every arrow; channels are `gap` lines high, or higher if needed. Returns the lines of layers.
 
-    The line of a layer is the first one of its boxes.
+    The line of a layer is the top line of its boxes.
     """
     for arrow in sorted(arrows, key=lambda one: len(one.layers)):
         pass_layers(arrow, boxes, arrows)
@@ -102,7 +102,7 @@ def route(boxes: Sequence[Box], arrows: Sequence[Arrow], gap: int) -> list[int]:
 
 
 def pass_layers(arrow: Arrow, boxes: Sequence[Box], arrows: Sequence[Arrow]) -> None:
-    """Choose the columns at which an arrow passes the layers between its boxes: free ones, near where it goes."""
+    """Choose the columns at which an arrow passes the layers between its boxes: free ones, near its target."""
     wanted = arrow.lower.centre
     for layer in arrow.layers[1:]:
         in_layer = [box for box in boxes if box.layer == layer]
@@ -119,25 +119,25 @@ def pass_layers(arrow: Arrow, boxes: Sequence[Box], arrows: Sequence[Arrow]) -> 
 
 
 def leave_below(box: Box, arrows: Sequence[Arrow]) -> None:
-    """Spread the arrows that go down from a box over its lower edge, each as near as can be to where it goes."""
+    """Spread the arrows that leave a box downwards over its lower edge, each as near as possible to its target."""
     places = spread(box, [arrow.below.get(box.layer, arrow.lower.centre) for arrow in arrows])
     for arrow, column in zip(arrows, places, strict=True):
         arrow.above[box.layer] = column
 
 
 def enter_above(box: Box, arrows: Sequence[Arrow]) -> None:
-    """Spread the arrows that come to a box from above over its upper edge, straight below where they come from."""
+    """Spread the arrows that meet a box from above over its upper edge, straight below their origins."""
     coming = [arrow for arrow in arrows if arrow.lower is box]
     places = spread(box, [arrow.above[box.layer - 1] for arrow in coming])
     others = {arrow.above[box.layer - 1] for arrow in arrows if box.layer - 1 in arrow.above}
     for arrow, column in zip(coming, places, strict=True):
         own = arrow.above[box.layer - 1]
-        # A column below another arrow's would make one line of both.
+        # In the column of another arrow both would look like one line.
         arrow.below[box.layer - 1] = column if column == own or column not in others else column + 1
 
 
 def spread(box: Box, wishes: Sequence[int]) -> list[int]:
-    """Return a column of the box for each wished one: nearest to it, in the same order, APART from the others."""
+    """Return for each wished column the nearest column of the box, in the same order and APART from the others."""
     order = sorted(range(len(wishes)), key=lambda number: wishes[number])
     first, last = box.left + 1, box.right - 1
     places = [0] * len(wishes)
@@ -149,7 +149,7 @@ def spread(box: Box, wishes: Sequence[int]) -> list[int]:
 
 
 def tracks_of(crossing: Sequence[Arrow], layer: int) -> dict[Arrow, int]:
-    """Return the line, from 0, that the level stretch of each arrow takes in a channel: where they cross least."""
+    """Return the line, from 0, of each arrow's horizontal segment in a channel, with the fewest crossings."""
     level = [arrow for arrow in crossing if arrow.above[layer] != arrow.below[layer]]
     orders: Iterable[Sequence[Arrow]] = permutations(level) if len(level) <= TRIED_MAX else [level]
     best = min(orders, key=lambda order: crossings(order, crossing, layer), default=())
@@ -162,14 +162,14 @@ def tracks_of(crossing: Sequence[Arrow], layer: int) -> dict[Arrow, int]:
 
 
 def overlap(one: Arrow, other: Arrow, layer: int) -> bool:
-    """Would the level stretches of two arrows touch on one line?"""
+    """Would the horizontal segments of two arrows touch on one line?"""
     first, last = sorted((one.above[layer], one.below[layer]))
     begin, end = sorted((other.above[layer], other.below[layer]))
     return first <= end + 1 and begin <= last + 1
 
 
 def crossings(order: Sequence[Arrow], crossing: Sequence[Arrow], layer: int) -> int:
-    """Count how often arrows cross in a channel if their level stretches stand in this order, from the top."""
+    """Count the crossings of arrows in a channel for this order of their horizontal segments, from the top."""
     straight = [arrow for arrow in crossing if arrow not in order]
     count = 0
     for arrow in order:

@@ -1,4 +1,4 @@
-"""Pages of other tools: what each of their names is called here, and why some have no finding.
+"""Pages of other tools: the counterpart here of each of their names, and why some have no finding.
 
 In: the table `findings.other_tools`. Out: a `Page` for each tool.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from handshake_inspect.explain.page import Block, Heading, Item, Page, Paragraph
 from handshake_inspect.findings.other_tools import MARKS, TOOLS, Counterpart, counterparts
 
-#: Mark -> heading of the names that have it.
+#: Mark -> heading of the names with this mark.
 HEADINGS = {
     "same": "The same",
     "stricter": "Stricter: of fewer segments, only where the capture bears it out",
@@ -39,7 +39,7 @@ SOURCES = {
     "arkime": "Arkime capture/parsers/tcp.c",
 }
 
-#: Tool -> other names under which people look for it.
+#: Tool -> other names by which it can be found.
 ALSO = {"wireshark": ("tshark",)}
 
 

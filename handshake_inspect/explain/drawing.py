@@ -1,9 +1,9 @@
 """The state diagram, drawn from the table of states.
 
 In: the table (`tcp.states.TRANSITIONS`). Out: lines of `rich` text. Read RFC 9293 §3.3.2 with its Figure 5: the boxes
-stand as there, in two columns, who closes first on the left. Only where a box stands is written here; every arrow and
-every word on it comes from the table. CLOSED is there twice, at the beginning and at the end. Moves into it by an RST
-are possible from nearly everywhere: they stand in words below the drawing.
+are placed as there, in two columns, with the end that closes first on the left. Only the places of boxes are fixed
+here; every arrow and its words come from the table. CLOSED appears twice, at the top and at the bottom. Transitions
+into it by an RST are possible from nearly every state: they are listed below the drawing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from handshake_inspect.tcp.states import TRANSITIONS, Event, State
 from handshake_inspect.views.ladder_layout import wrap
 from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES
 
-#: Where the boxes stand: layer from the top, middle column.
+#: Place of each box: layer from the top, middle column.
 PLACES = {
     "CLOSED": (0, 40),
     "LISTEN": (1, 35),
@@ -37,7 +37,7 @@ PLACES = {
 #: The second box of CLOSED.
 END = (8, 40)
 RESETS = (Event.SEND_RST, Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN)
-#: Channels between the layers are so many lines high, or more where the words need it.
+#: Heights in lines to try for the channels between layers, until all words fit.
 GAPS = range(3, 9)
 WIDTH = 80
 #: Columns between the words of an arrow and the next arrow.
@@ -48,7 +48,7 @@ CORNERS = {frozenset("NE"): "└", frozenset("NW"): "┘", frozenset("SE"): "┌
 
 
 def diagram_lines(width: int, table: Table = TRANSITIONS) -> list[Text]:
-    """Return the diagram, in WIDTH columns, and below it what is not drawn, in `width`."""
+    """Return the diagram, WIDTH columns wide, and below it the moves that are not drawn, in `width` columns."""
     moves = moves_of(table)
     drawn = [move for move in moves if is_drawn(move)]
     for gap in GAPS:
@@ -61,14 +61,14 @@ def diagram_lines(width: int, table: Table = TRANSITIONS) -> list[Text]:
 
 
 def is_drawn(move: Move) -> bool:
-    """Tell a move that is drawn from one that is said: an RST that leads to CLOSED, or between boxes side by side."""
+    """Is a move drawn? Listed instead are those by RST to CLOSED, and those between boxes side by side."""
     by_reset = move.event in RESETS and move.after is State.CLOSED
     end = END if move.after is State.CLOSED else PLACES[move.after.label]
     return not by_reset and PLACES[move.before.label][0] != end[0]
 
 
 def arrows_of(moves: Sequence[Move]) -> tuple[list[Box], list[Arrow]]:
-    """Return the boxes, and an arrow for each pair of states between which there are moves, with their events."""
+    """Return the boxes, and an arrow for each pair of states with moves between them, labelled with the events."""
     boxes = {label: Box(label, *place) for label, place in PLACES.items()}
     end = Box("CLOSED", *END)
     events: dict[tuple[str, str], list[Move]] = {}
@@ -87,7 +87,7 @@ def arrows_of(moves: Sequence[Move]) -> tuple[list[Box], list[Arrow]]:
 
 
 def words_of(move: Move, moves: Sequence[Move]) -> str:
-    """Return the event of a move in words; with the row, where only one of a state's rows has it."""
+    """Return the event of a move in words; with the row, where only one row of the state has it."""
     rows = {state for state in State if state.label == move.before.label}
     alike = {
         one.before
@@ -98,7 +98,7 @@ def words_of(move: Move, moves: Sequence[Move]) -> str:
 
 
 def move_lines(moves: Sequence[Move], width: int) -> list[Text]:
-    """Say moves in words, those of one event to one state together."""
+    """Return moves in words, those of one event to one state together."""
     lines: list[Text] = []
     for event, after in dict.fromkeys((move.event, move.after) for move in moves):
         before = [
@@ -110,7 +110,7 @@ def move_lines(moves: Sequence[Move], width: int) -> list[Text]:
 
 
 class _Canvas:
-    """A sheet of characters, and what is free on it."""
+    """A grid of characters, which knows its free cells."""
 
     def __init__(self, boxes: Sequence[Box], arrows: Sequence[Arrow], gap: int) -> None:
         tops = route(boxes, arrows, gap)
@@ -120,7 +120,7 @@ class _Canvas:
             self.draw_box(box, tops[box.layer])
         for arrow in arrows:
             self.draw_arrow(arrow)
-        #: The names of the boxes of arrows whose words have found no place; the longest seek theirs first.
+        #: Pairs of boxes whose arrow's words found no place; the longest are placed first.
         self.unlabelled = {
             (arrow.tail.name, arrow.head.name)
             for arrow in sorted(arrows, key=lambda one: -len(one.label))
@@ -128,7 +128,7 @@ class _Canvas:
         }
 
     def write(self, column: int, line: int, text: str, style: str = "") -> None:
-        """Write text from a place on."""
+        """Write text from this column on."""
         for place, char in enumerate(text, start=column):
             self.cells[place, line] = char, style
 
@@ -141,7 +141,7 @@ class _Canvas:
         self.write(box.left, top + 2, f"└{'─' * inside}┘")
 
     def draw_arrow(self, arrow: Arrow) -> None:
-        """Draw the line of an arrow and its head; where two cross, the upright one goes through."""
+        """Draw the line of an arrow and its head; at a crossing the vertical line is continuous."""
         for (column, line), (to_column, to_line) in pairwise(arrow.points):
             if column == to_column:
                 for place in range(line, to_line + 1):
@@ -158,7 +158,7 @@ class _Canvas:
         self.write(*tip, "▼" if arrow.head is arrow.lower else "▲")
 
     def draw_label(self, arrow: Arrow) -> bool:
-        """Write the words of an arrow beside it, as far down as there is room. Returns whether there was."""
+        """Write the words of an arrow beside it, at the lowest place with room. Returns False without room."""
         room = len(arrow.label)
         for (line_at, begin), (to_column, end) in reversed([*pairwise(arrow.points)]):
             for line in range(begin, end + 1) if line_at == to_column else ():
@@ -172,7 +172,7 @@ class _Canvas:
         return False
 
     def is_free(self, begin: int, end: int, line: int) -> bool:
-        """Is nothing in these columns of a line?"""
+        """Are these columns of a line empty?"""
         return all((column, line) not in self.cells for column in range(begin, end))
 
     def lines(self) -> Iterator[Text]:

@@ -1,7 +1,7 @@
-"""Draws part of a recorded capture or session as a ladder, by the engine and at this moment.
+"""Draws part of a recorded capture or session as a ladder, computed by the engine on demand.
 
-In: a directive of a page. Out: lines of `rich` text: the ladder's rows of these frames, with the states before them,
-below the name of the capture and the command that makes the like of it with real sockets.
+In: a directive of a page. Out: lines of `rich` text: the name of the capture, the command that makes a similar one
+with real sockets, and the ladder's rows of the frames, with the states before them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from handshake_inspect.views.ladder import LadderOptions, excerpt
 from handshake_inspect.views.ladder_layout import wrap
 from handshake_inspect.views.rungs import Payload
 
-#: Segments that are drawn to show a finding.
+#: Most segments drawn to show a finding.
 SEGMENTS_SHOWN = 14
 
 
@@ -40,7 +40,7 @@ def excerpt_lines(wanted: Excerpt, width: int) -> list[Text]:
 
 
 def capture_lines(wanted: CaptureExcerpt, width: int) -> list[Text]:
-    """Return the ladder of some frames of a shipped capture. Raises PageError if they are not there."""
+    """Return the ladder of some frames of a shipped capture. Raises PageError if it lacks them."""
     path = shipped_capture(wanted.capture)
     inspection = inspect(path)
     again = command_for([wanted.capture])
@@ -72,7 +72,7 @@ def finding_lines(wanted: FindingExcerpt, width: int) -> list[Text]:
 
 
 def _around(connection: Connection, steps: Sequence[Step], shown: Sequence[Frame]) -> Sequence[Step]:
-    """Return the segments from the one before those that are shown to the one after; all where they are few."""
+    """Return the segments from the one before those `shown` to the one after; all segments where they are few."""
     if len(steps) <= SEGMENTS_SHOWN:
         return steps
     times = [step.time_ns for step in steps]
@@ -92,7 +92,7 @@ def connection_picture(
     frames: tuple[Frame, Frame] | None,
     width: int,
 ) -> list[Text]:
-    """Return the ladder of a part of a connection of shipped captures, from the first to the last of these frames."""
+    """Return the ladder of part of a connection in shipped captures, from the first to the last of these frames."""
     connection = inspection.connections[stream]
     paths = {str(path): str(path) for path in map(shipped_capture, names)}
     octets, packets = fetch_parts(paths, connection.capture, {step.frame for step in part})
@@ -107,7 +107,7 @@ def connection_picture(
 
 
 def command_for(names: Sequence[str]) -> str:
-    """Return the command that makes the like of a shipped capture, or of those of both ends of a wire."""
+    """Return the command that makes a capture like a shipped one, or like those of both ends of a link."""
     scenario, vantage, *_ = names[0].split(".")  # NAME.pcap, NAME.server.pcap
     if len(names) > 1:
         return f"handshake-inspect lab record {scenario} -o ."
@@ -115,7 +115,7 @@ def command_for(names: Sequence[str]) -> str:
 
 
 def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:
-    """Return the ladder of some frames of a recorded session, with the socket calls. Raises PageError likewise."""
+    """Return the ladder of some frames of a recorded session, with socket calls. Raises PageError if it lacks them."""
     try:
         session = replay(wanted.session).session
     except LabError as error:
@@ -139,7 +139,7 @@ def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:
 
 
 def refuse_part(name: str, inspection: Inspection, stream: int, frames: tuple[int, int] | None) -> None:
-    """Raise PageError where not all of a UDP exchange is asked for: it has no states for a part to begin with."""
+    """Raise PageError for part of a UDP exchange: it has no states with which a part could begin."""
     if frames is not None or stream >= len(inspection.exchanges):
         raise PageError(f"{name}: it has UDP, of which all is shown: no frames, and no stream that it lacks")
 
@@ -171,12 +171,12 @@ def exchange_picture(
 
 
 def stream_text(inspection: Inspection, stream: int) -> str:
-    """Say which connection is meant, where there are several."""
+    """Return words that name the connection, where there are several."""
     return f", stream {stream}" if len(inspection.connections) > 1 else ""
 
 
 def title(name: str, frames: tuple[Frame, Frame] | None, again: str) -> list[Text]:
-    """Return what stands above an excerpt: what it is of, and the command that makes the whole."""
+    """Return the title of an excerpt: its source, and the command that makes the whole."""
     first, last = (
         frame if isinstance(frame, int) else f"{frame[1]} of {Path(frame[0]).name}" for frame in frames or (0, 0)
     )
@@ -186,7 +186,7 @@ def title(name: str, frames: tuple[Frame, Frame] | None, again: str) -> list[Tex
 
 
 def part_of(inspection: Inspection, stream: int, frames: tuple[int, int] | None, name: str) -> Sequence[Step]:
-    """Return the steps of these frames, the first and the last included. Raises PageError if one is not there."""
+    """Return the steps of these frames, the first and the last included. Raises PageError if one is missing."""
     if stream >= len(inspection.connections):
         raise PageError(f"{name}: there is no stream {stream} in it")
     steps = inspection.steps(stream)
@@ -203,5 +203,5 @@ def part_of(inspection: Inspection, stream: int, frames: tuple[int, int] | None,
 
 
 def payload_of(part: Sequence[Step], frames: Mapping[Frame, RawFrame]) -> Payload:
-    """Return the payload of segments, out of their frames."""
+    """Return the payload of segments, taken from their frames."""
     return {(step.frame, step.seq): payload(frames[step.frame]) for step in part}

@@ -1,7 +1,7 @@
 """The list of all topics, by kind.
 
-In: topics and a width. Out: lines of `rich` text: each name with the title of its page, which goes on
-below where it has no room.
+In: topics and a width. Out: lines of `rich` text: each name with the title of its page, wrapped where it is too
+long.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def topic_lines(topics: Topics, width: int) -> Iterator[Text]:
 
 
 def summary(page: Page) -> str:
-    """Return the title of a page; where that only repeats the name, its first sentence."""
+    """Return the title of a page, or its first sentence where the title only repeats the name."""
     if normalised(page.title) not in map(normalised, (page.name, *page.also)):
         return page.title.removeprefix(f"{page.name}: ")
     first = next((block.text for block in page.blocks if isinstance(block, Paragraph)), page.title)

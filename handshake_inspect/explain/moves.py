@@ -1,7 +1,7 @@
-"""The moves of the table of states, as a reader looks at them: into a state, out of it.
+"""The moves of the table of states, for a reader: those into a state, and those out of it.
 
 In: the table (`tcp.states.TRANSITIONS`). Out: `Move`s, and the rows of one state as text. A move is a cell of the
-table that leaves its state; RFC 9293 §3.3.2 has them as the arrows of Figure 5.
+table that leads to another state, an arrow in Figure 5 of RFC 9293 §3.3.2.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from handshake_inspect.views.ladder_layout import wrap
 from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES
 
 Table = Mapping[State, Mapping[Event, State]]
-#: Columns before the events of the rows of a state, and what a narrow terminal needs beside them.
+#: Columns before the events in the rows of a state, and the columns kept free beside these.
 START, NARROW = 18, 40
 TIMERS = (Event.TIMEOUT_2MSL,)
 
@@ -33,7 +33,7 @@ class Move:
 
 
 def moves_of(table: Table = TRANSITIONS) -> list[Move]:
-    """Return every cell of the table that leaves its state."""
+    """Return every cell of the table that leads to another state."""
     return [
         Move(before, event, after)
         for before, row in table.items()
@@ -43,23 +43,23 @@ def moves_of(table: Table = TRANSITIONS) -> list[Move]:
 
 
 def said(event: Event) -> str:
-    """Return an event in words; what no segment shows is marked."""
+    """Return an event in words; an event that no segment shows is marked."""
     return f"{event.words} (a timer)" if event in TIMERS else event.words
 
 
 def styled(state: State, row: str = "") -> Text:
-    """Return the name of a state in the colour that it has in a ladder; `row` says which of its rows is meant."""
+    """Return the name of a state in its colour in ladders; `row` names one of its rows."""
     name = (state.label, STATE_STYLES.get(state.label, CLOSING_STYLE))
     return Text.assemble(name, (f" {row}" if row else "", "dim"))
 
 
 def row_of(state: State) -> str:
-    """Return which row a state is, of one that has several: "(passive)"."""
+    """Return the name of a state's row, "(passive)"; "" if it has only one."""
     return state.value.removeprefix(state.label).strip()
 
 
 def state_lines(label: str, width: int, table: Table = TRANSITIONS) -> list[Text]:
-    """Return the rows that lead into a state, out of it, and back to it. Raises PageError if there is no such state."""
+    """Return the rows that lead into a state, out of it, and back to it. Raises PageError for an unknown state."""
     own = [state for state in State if state.label == label]
     if not own:
         raise PageError(f"there is no state {label}; states are: {', '.join(dict.fromkeys(s.label for s in State))}")
@@ -84,9 +84,9 @@ def state_lines(label: str, width: int, table: Table = TRANSITIONS) -> list[Text
 
 
 def by_event(rows: Iterable[tuple[Event, State, State]], is_split: bool) -> dict[str, Text]:
-    """Return the other states of rows (event, other state, own state) by their event in words, each once.
+    """Group the rows (event, other state, own state) by event in words, with each other state once.
 
-    `is_split`: the state has several rows in the table; where they differ it is said which one is meant.
+    `is_split`: the state has several rows in the table; where these differ, the row is named.
     """
     found: dict[str, dict[str, list[tuple[State, State]]]] = {}
     for event, other, own in rows:

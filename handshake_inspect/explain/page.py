@@ -1,6 +1,6 @@
-"""A page of explanation: what its head says, and the blocks that it is made of. Plain data.
+"""A page of explanation: its head, and the blocks of its text. Plain data.
 
-In: nothing; whoever has something to explain makes these (`written`, `rules`). Out: what `topics` finds and
+In: nothing; the sources of pages make these (`reading`, `rules`, `counterparts`). Out: what `topics` finds and
 `rendering` prints.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: What a page can be about, in the order in which topics are listed -> the heading of that list.
+#: Kind of topic, in the order of the list of topics -> its heading there.
 KINDS = {
     "question": "Questions",
     "state": "States of an end",
@@ -26,19 +26,19 @@ KINDS = {
 
 
 class PageError(ValueError):
-    """A page that cannot be used: which, and why."""
+    """A page cannot be used. The message says which, and why."""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """Stands above what follows."""
+    """A heading of the blocks after it."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Prose; `code` in backquotes."""
+    """Prose, with `code` in backquotes."""
 
     text: str
 
@@ -54,7 +54,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Verbatim:
-    """Lines that are printed as they stand."""
+    """Lines that are printed unchanged."""
 
     lines: tuple[str, ...]
 
@@ -65,7 +65,7 @@ class CaptureExcerpt:
 
     #: Name of the file: "lost-syn.pcap".
     capture: str
-    #: First and last; None: all.
+    #: First and last frame number; None: all.
     frames: tuple[int, int] | None
     stream: int = 0
 
@@ -74,7 +74,7 @@ class CaptureExcerpt:
 class FindingExcerpt:
     """The segments of a shipped capture that show a finding, drawn as a ladder."""
 
-    #: Name of the file, "lost-syn.pcap"; of several joined by a plus sign where only together they show it.
+    #: Name of the file, "lost-syn.pcap"; several are joined by a plus sign where only together they show it.
     capture: str
     #: Code of the finding.
     code: str
@@ -89,9 +89,9 @@ class FindingExcerpt:
 class SessionExcerpt:
     """Some frames of a recorded session, drawn as a ladder with the socket calls beside the segments."""
 
-    #: Of the scenario: "four-way".
+    #: Name of the scenario: "four-way".
     session: str
-    #: First and last; None: all.
+    #: First and last frame number; None: all.
     frames: tuple[int, int] | None
 
 
@@ -99,7 +99,7 @@ class SessionExcerpt:
 class StateMoves:
     """The rows of the table of states that lead into and out of one state."""
 
-    #: As RFC 9293 spells it.
+    #: Name in RFC 9293.
     state: str
 
 
@@ -119,16 +119,16 @@ class Page:
     #: The topic: "time-wait".
     name: str
     title: str
-    #: Of KINDS.
+    #: A key of KINDS.
     kind: str
     blocks: tuple[Block, ...]
     #: Other names of the topic, as people spell them: "TIME_WAIT", "2MSL".
     also: tuple[str, ...] = ()
-    #: Where to read on: "RFC 9293 §3.6.1", "man 2 accept".
+    #: Further reading: "RFC 9293 §3.6.1", "man 2 accept".
     sources: tuple[str, ...] = ()
-    #: Names of pages that belong together with this one.
+    #: Names of related pages.
     see: tuple[str, ...] = ()
     #: Other kinds under which it is listed.
     other_kinds: tuple[str, ...] = ()
-    #: Of a finding: chat, note, warn or error.
+    #: Severity of a finding: chat, note, warn or error; else "".
     severity: str = ""

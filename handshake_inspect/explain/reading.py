@@ -1,7 +1,7 @@
 """Reads the text of a page.
 
-In: text, and the name of its topic. Out: a `Page`. Strict: what would be printed otherwise than it was meant is an
-error that names the page and the line. A page is
+In: text, and the name of its topic. Out: a `Page`. Strict: text that would be printed differently from what its author
+meant is an error that names the page and the line. A page is
 
     # Title
     kind: question
@@ -101,7 +101,7 @@ def read_blocks(name: str, lines: list[str], first_line: int = 1) -> Iterator[Bl
 
 
 def read_directive(place: str, line: str) -> Block:
-    """Return what a line in braces asks for; `place` is where it stands. Raises PageError."""
+    """Parse a directive, a line in braces; `place` is its location for errors. Raises PageError."""
     found = next((match for one in DIRECTIVES if (match := one.fullmatch(line[1:-1]))), None)
     if found is None or not line.endswith("}"):
         raise PageError(f"{place}: there is no directive {line}")
@@ -152,5 +152,5 @@ def _begins_a_block(line: str) -> bool:
 
 
 def _count(lines: list[str], belongs: Callable[[str], bool]) -> int:
-    """Return how many of the first lines belong together."""
+    """Count the leading lines for which `belongs` is true."""
     return next((count for count, line in enumerate(lines) if not belongs(line)), len(lines))

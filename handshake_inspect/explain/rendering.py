@@ -1,8 +1,7 @@
 """A page as lines for a terminal.
 
-In: a page and a width. Out: lines of `rich` text, complete without colour: the title, the blocks in their order with
-their pictures drawn now, and at the end where to read on. No line is wider than the terminal but those that are
-printed as they stand.
+In: a page and a width. Out: lines of `rich` text, complete without colour: the title, the blocks in order with their
+pictures drawn on demand, and the further reading. Only verbatim lines may be wider than the terminal.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from handshake_inspect.explain.page import (
 )
 from handshake_inspect.views.ladder_layout import flow, wrap
 
-#: Prose is read in lines of at most this many columns; ladders take what there is.
+#: Greatest width of prose in columns; ladders use the whole width.
 PROSE_MAX = 100
 CODE_STYLE = "cyan"
 _CODE = re.compile(r"`([^`]+)`")
@@ -55,7 +54,7 @@ def page_lines(page: Page, width: int) -> Iterator[Text]:
 
 
 def block_lines(block: Block, width: int, prose: int) -> list[Text]:
-    """Return the lines of one block. Raises PageError if what it draws is not there."""
+    """Return the lines of one block. Raises PageError if it cannot be drawn."""
     if isinstance(block, Heading):
         return wrap(styled_prose(block.text, "bold"), prose)
     if isinstance(block, Paragraph):
@@ -69,11 +68,11 @@ def block_lines(block: Block, width: int, prose: int) -> list[Text]:
 
 
 def drawn(block: Block, width: int) -> list[Text]:
-    """Return the picture that a directive asks for."""
+    """Return the picture of a directive."""
     if isinstance(block, StateMoves):
         return state_lines(block.state, width)
     if isinstance(block, Excerpt):
-        # The engine is imported only for pages that draw: the others come at once.
+        # The engine is imported only for pages with pictures: the others are shown at once.
         from handshake_inspect.explain.excerpts import excerpt_lines
 
         return excerpt_lines(block, width)
@@ -81,7 +80,7 @@ def drawn(block: Block, width: int) -> list[Text]:
 
 
 def cited(sources: Sequence[str]) -> list[str]:
-    """Return sources with each document named once for its sections that stand together: "RFC 9293 §3.5", "§3.6"."""
+    """Return sources, with a document named once for consecutive sections: "RFC 9293 §3.5", "§3.6"."""
     found: list[str] = []
     for before, source in pairwise(["", *sources]):
         document, mark, section = source.partition(" §")

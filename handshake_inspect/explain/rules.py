@@ -1,8 +1,8 @@
 """Pages of findings: the docstring of a rule is its page.
 
 In: the code and severity of a rule, its docstring, and the capture that shows it. Out: a `Page`, with the parts of
-the docstring under headings: a paragraph that begins `What it means.` stands below that heading, and so on. Which
-rules there are, whoever asks for the pages knows.
+the docstring under headings: a paragraph that begins `What it means.` comes below that heading, and so on. The caller
+chooses the rules.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from handshake_inspect.findings.rule import PARTS
 SOURCE = PARTS[-1]
 LEFT_OUT = "What this means is written in a docstring, and this Python runs without them (-OO, or PYTHONOPTIMIZE=2)."
 _PART = re.compile(rf"({'|'.join(map(re.escape, PARTS))}) ?")
-#: Sections of one RFC.
+#: Several sections of one RFC.
 _SECTIONS = re.compile(r"(RFC \d+) §([\d.]+(?:, §[\d.]+)*)")
 
 
 def finding_page(code: str, severity: str, docstring: str, example: str | None = None) -> Page:
     """Return the page of a finding. Raises PageError if its docstring lacks a part or has them in another order.
 
-    Where Python leaves docstrings out, the page says so.
+    Where Python runs without docstrings, the page says so.
     """
     if not docstring:
         return Page(code, code, "finding", (Paragraph(LEFT_OUT),), severity=severity)
@@ -57,10 +57,10 @@ def finding_page(code: str, severity: str, docstring: str, example: str | None =
 
 
 def with_findings(written: Iterable[Page], findings: Iterable[Page]) -> list[Page]:
-    """Return the pages of findings among those that were written.
+    """Return the written pages with the pages of findings added.
 
-    Where a page has the name of a finding already, the finding stands at its end; where it only is called so too, the
-    finding has the name, and leads there.
+    A finding whose name is that of a page is appended to it; one whose name is another name of a page takes that name
+    over, and refers to the page.
     """
     pages = {page.name: page for page in written}
     for finding in findings:
@@ -83,7 +83,7 @@ def _joined(page: Page, finding: Page) -> Page:
 
 
 def _sources(block: Block) -> Iterator[str]:
-    """Yield the sources of a paragraph, each section of an RFC by itself."""
+    """Yield the sources of a paragraph, each section of an RFC separately."""
     for one in block.text.rstrip(".").split(";") if isinstance(block, Paragraph) else ():
         sections = _SECTIONS.fullmatch(one.strip())
         if sections:

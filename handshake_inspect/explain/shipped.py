@@ -1,7 +1,7 @@
 """The recorded captures that come with the package.
 
-In: the name of a capture. Out: its file. In an installed package they lie inside it (`setup.py` puts them there); in
-a checkout, and where the package is installed from one to be edited, they are the folder `pcaps/` beside it.
+In: the name of a capture. Out: its path. In an installed package they are inside it (`setup.py` copies them); in a
+checkout, and in an editable install, they are in the folder `pcaps/` beside it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Finds the page of a topic, however people spell it.
+"""Finds the page of a topic in any spelling.
 
-In: pages, and what was typed: "TIME_WAIT", "recv()", "why three". Out: the page, or the nearest names. A name counts
-in this order: spelled exactly as a page spells it (so that LISTEN is the state, and listen the call), then in any
-case and punctuation: names of pages first, their other names and titles after.
+In: pages, and the text typed: "TIME_WAIT", "recv()", "why three". Out: the page, or the nearest names. Matches are
+tried in this order: the exact spelling of a page (so that LISTEN is the state, and listen the call), then any case
+and punctuation, for names of pages first, then for their other names and titles.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from difflib import SequenceMatcher, get_close_matches
 
 from handshake_inspect.explain.page import KINDS, Page, PageError
 
-#: What others put before a name: TCP_ESTABLISHED, socket.bind.
+#: Prefixes of names elsewhere: TCP_ESTABLISHED, socket.bind.
 FAMILIES = ("tcp-", "socket-")
-#: So many near names are told.
+#: Most near names to suggest.
 NEAREST_MAX = 3
-#: How alike a name must be to be near, from 0 to 1, and how much less than the nearest one it may be.
+#: Least likeness of a near name, from 0 to 1, and how much less than that of the nearest one it may be.
 LIKENESS, LESS_THAN_NEAREST = 0.65, 0.2
 
 
 def normalised(topic: str) -> str:
-    """Return a topic without what people spell in different ways: "TIME_WAIT?" and "time wait" are "time-wait"."""
+    """Return a topic without differences of spelling: "TIME_WAIT?" and "time wait" become "time-wait"."""
     return "-".join(re.findall(r"[^\W_]+", topic.casefold()))
 
 
 def likeness(one: str, other: str) -> float:
-    """Return how alike two names are, from 0 to 1."""
+    """Return the likeness of two names, from 0 to 1."""
     return SequenceMatcher(None, other, one).ratio()
 
 
 class Topics:
-    """Pages, by all their names."""
+    """Pages by all their names."""
 
     def __init__(self, pages: Iterable[Page]) -> None:
-        """Take pages from wherever they come. Raises PageError where two claim one name, or one leads nowhere."""
+        """Take pages of all sources. Raises PageError if two claim one name, or one refers to a missing page."""
         self.pages = {page.name: page for page in _without_twins(pages)}
         self._names = {normalised(name): page for name, page in self.pages.items()}
         self._exact: dict[str, Page] = {}
@@ -60,7 +60,7 @@ class Topics:
         return self._names.get(spelled) or self._others.get(spelled)
 
     def nearest(self, topic: str) -> list[str]:
-        """Return the names most like what was typed, the nearest first, one of each page: `find` takes them all."""
+        """Return the names most like the text typed, nearest first, one for each page; `find` accepts all of them."""
         spelled = normalised(topic)
         known = {**self._others, **self._names}
         inside = sorted((one for one in known if spelled and spelled in one.split("-")), key=len)
@@ -72,7 +72,7 @@ class Topics:
         return list(nearest.values())[:NEAREST_MAX]
 
     def by_kind(self) -> dict[str, list[Page]]:
-        """Return the pages of each kind, in the order of KINDS, by name."""
+        """Return the pages of each kind, in the order of KINDS, sorted by name."""
         pages = self.pages.values()
         found = {kind: [page for page in pages if kind in (page.kind, *page.other_kinds)] for kind in KINDS}
         return {kind: sorted(pages, key=lambda page: page.name) for kind, pages in found.items() if pages}

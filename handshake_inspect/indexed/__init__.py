@@ -1,14 +1,14 @@
-"""What makes the second `show` of a big capture instant: an index beside it, made while it is read once.
+"""Makes the second `show` of a big capture instant: an index beside it, written during the first read.
 
 The modules, in the order in which data flows:
 
-- `identity`: which file it was made of, and whether that is still the same.
-- `typed`: plain data as JSON, and back, if it is what it should be.
+- `identity`: identifies the capture file of an index, to detect that it changed.
+- `typed`: plain data to JSON, and back with a check of types.
 - `making`: an inspection -> an index.
 - `index`: an index -> a connection with its segments, from the frames of its conversation alone.
 
-An index keeps what a conversation's own frames cannot tell: where these stand, the numbers of its connections, what was
-found over the whole run, and the overview of it. All else is found anew, by the same code, of the segments that are
-read again; so an index answers octet for octet what the capture does. It may be changed by others as the capture may:
-it is read as any input is, and what is wrong with it makes it useless, no more.
+An index stores what the frames of a conversation cannot show: their offsets, the stream numbers of its connections,
+findings over the whole run, and the overview. Everything else is computed again by the same code from the segments,
+which are read again; so output from an index equals output from the capture, octet for octet. An index is untrusted
+input like a capture: any error in it makes it useless, and has no other effect.
 """

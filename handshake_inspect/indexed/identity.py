@@ -1,7 +1,7 @@
-"""Which file an index was made of: by what changes when a file is written, replaced or cut.
+"""Identifies the file of an index by properties that change when a file is written, replaced or truncated.
 
-In: a path. Out: `Identity`. Two files of equal size and time are told apart by their first and last octets; what was
-changed in the middle, and its time set back, is not noticed.
+In: a path. Out: `Identity`. Files of equal size and time are distinguished by their first and last octets; a change in
+the middle whose time was set back is not detected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ENDS_OCTETS = 1 << 16
 
 @dataclass(frozen=True)
 class Identity:
-    """A file as it was."""
+    """Properties of a file when the index was made."""
 
     octets: int
     modified_ns: int
@@ -27,7 +27,7 @@ class Identity:
 
 
 def identity_of(path: str | os.PathLike[str]) -> Identity:
-    """Look at a file. Raises OSError."""
+    """Return the identity of a file. Raises OSError."""
     with Path(path).open("rb", buffering=0) as file:
         about = os.fstat(file.fileno())
         ends = hashlib.blake2b(file.read(ENDS_OCTETS), digest_size=16)

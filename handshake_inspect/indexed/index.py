@@ -1,7 +1,7 @@
 """An index -> a connection with its segments, and the overview of its run.
 
-In: an index that `making` made of a capture, and the capture. Out: what an inspection of the capture says of one of its
-connections. Whatever is wrong with an index raises `UselessIndex`; then the capture is read instead.
+In: an index that `making` made of a capture, and the capture. Out: one of its connections, as in an inspection of the
+capture. Any error in an index raises `UselessIndex`; then the capture is read instead.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ from handshake_inspect.places import Places
 from handshake_inspect.table import IcmpErrorTable, Names
 from handshake_inspect.tcp.time_wait import profile_of
 
-#: How a number may be said (`found.say`): a format of one's own could ask for a text of any length.
+#: Allowed formats of numbers (`found.say`): an arbitrary format could produce a text of any length.
 SAID = re.compile(r"|,|d|duration|octets|end|count [A-Za-z -]{1,40}")
 
-#: Numbers that an index has whatever its capture holds.
+#: Allowance of numbers in an index, independent of the size of its capture.
 FEW = 1 << 10
 
 
 class UselessIndex(Exception):  # noqa: N818 - nothing went wrong: the capture is read instead
-    """An index that tells nothing, and why, for a line that begins with its name."""
+    """An index cannot be used. The message says why, as the rest of a line that begins with its name."""
 
 
 @dataclass(frozen=True)
 class _About:
-    """The text of an index."""
+    """The JSON part of an index."""
 
     version: str
     profile: str
@@ -63,11 +63,11 @@ class _About:
 
 @dataclass(frozen=True)
 class _FoundAbout:
-    """What is no number of something that was found over the run."""
+    """The parts of a finding over the run that are not columns of numbers."""
 
     code: str
     text: str
-    #: How many columns of frames there are, and the names of the values.
+    #: Count of columns of frames, and the names of the columns of values.
     frames: int
     values: list[str]
 
@@ -76,7 +76,7 @@ class Index:
     """The index of one capture."""
 
     def __init__(self, archive: Archive, path: str, name: str, profile: str) -> None:
-        """Begin to use it for the capture at `path`, which messages call `name`. Raises UselessIndex, and OSError."""
+        """Open it for the capture at `path`, called `name` in messages. Raises UselessIndex, and OSError."""
         self._archive = archive
         identity = identity_of(path)
         with _damage_named():
@@ -98,7 +98,7 @@ class Index:
 
     @property
     def name(self) -> str:
-        """What its own file is called."""
+        """Name of the index file."""
         return self._archive.name
 
     def close(self) -> None:
@@ -107,11 +107,11 @@ class Index:
 
     @property
     def located(self) -> dict[str, LocatedCapture]:
-        """The capture by its name: it is known where its records stand."""
+        """The capture by its name, with the offsets of its records."""
         return {one.name: one for one in self._places.captures.values()}
 
     def described(self, stream: int) -> tuple[Connection, tuple[Step, ...]]:
-        """Return a connection, and every segment of it. Raises UselessIndex."""
+        """Return a connection and all of its segments. Raises UselessIndex."""
         with _damage_named():
             conversation = self._conversations[[stream]]
             streams = np.flatnonzero(self._conversations == conversation)
@@ -125,11 +125,11 @@ class Index:
             return connection, steps
 
     def _decided(self, conversation: Rows) -> DecidedPart:
-        """Decide everything about one conversation, as it was decided among all of them."""
+        """Decide everything about one conversation, with the same result as among all of them."""
         keys, names = self._keys(int(conversation[0])), Names().for_steps()
         try:
             segments = self._places.read(conversation, keys, names)
-        except CaptureError:  # if it is the capture that cannot be read, whoever reads it will say so
+        except CaptureError:  # if the capture itself cannot be read, reading it instead will report that
             raise UselessIndex("where it has this connection nothing can be read") from None
         if segments is None:
             raise UselessIndex("the frames of this connection alone do not tell all of it")
@@ -141,7 +141,7 @@ class Index:
         return decided
 
     def _connections(self, decided: DecidedPart, streams: Rows) -> Connections:
-        """Make connections of what was decided; `streams` are their numbers."""
+        """Make connections from the verdicts; `streams` are their numbers."""
         captures = [one.name for one in self.overview.captures]
         connections = Connections(decided.verdicts, decided.keys, decided.names, captures, self._profile)
         if len(connections) != len(streams):
@@ -163,7 +163,7 @@ class Index:
         return IcmpErrorTable({name: _as(column, IcmpErrorTable.DTYPES[name]) for name, column in columns.items()})
 
     def _found_over_run(self, numbers: Rows) -> Iterator[Coded]:
-        """Yield what was found over the run of connections with these numbers, by their rows."""
+        """Yield the findings over the run about the connections with these numbers, by their rows."""
         for place, one in enumerate(self._about.found):
             if any(not SAID.fullmatch(said or "") or name not in (None, *one.values) for name, said in _said(one.text)):
                 raise ValueError("a text that says what no rule says")
@@ -181,9 +181,9 @@ class Index:
 
 
 def _most_numbers(path: str, octets: int) -> int:
-    """Return how many records a capture of this size can have at most: of nothing an index has more numbers.
+    """Return the greatest count of records in a capture of this size, which bounds every column of an index.
 
-    A record has a header of 16 octets, and what is compressed is seldom a thousand times as long.
+    A record has a header of 16 octets, and compression seldom exceeds a factor of a thousand.
     """
     with Path(path).open("rb") as file:
         compressed = compression_of(file.read(MAGIC_OCTETS)) is not None
@@ -195,12 +195,12 @@ def _as(column: Rows, dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _said(text: str) -> Iterator[tuple[str | None, str | None]]:
-    """Yield the names in a text, and how each is said."""
+    """Return the names in a text, each with its format."""
     return ((name, said) for _, name, said, _ in Formatter().parse(text))
 
 
 def _renamed(overview: Overview, name: str) -> Overview:
-    """Call the capture what the user calls it now."""
+    """Rename the capture to the name that the user gave now."""
     (capture,) = overview.captures
     findings = tuple(replace(one, about=name) if one.about == capture.name else one for one in overview.findings)
     damage = [replace(one, capture=name) for one in overview.damage]
@@ -209,7 +209,7 @@ def _renamed(overview: Overview, name: str) -> Overview:
 
 @contextmanager
 def _damage_named() -> Iterator[None]:
-    """Turn what is wrong with an index, wherever it shows, into UselessIndex."""
+    """Turn any error caused by a damaged index into UselessIndex."""
     try:
         yield
     except (ArchiveError, ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""An inspection -> an index: what the frames of one conversation alone do not tell of it.
+"""An inspection -> an index: facts about conversations that their own frames do not show.
 
-In: an inspection of one capture, and the `Places` that were noted while it was read. Out: the archive of these, with
-all that `index` needs besides.
+In: an inspection of one capture, and the `Places` recorded while it was read. Out: the archive of these, with all
+further data that `index` needs.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from handshake_inspect.inspection import Inspection
 from handshake_inspect.pairs import KEY
 from handshake_inspect.places import Places
 
-#: Conversations whose keys are put away together.
+#: Conversations whose keys are stored together.
 CHUNK_KEYS = 1 << 16
 
 
 def make_index(inspection: Inspection, places: Places, identity: Identity) -> None:
-    """Put into the archive of `places` what else an index needs."""
+    """Add to the archive of `places` the other data of an index."""
     connections, archive = inspection.connections, places.archive
     places.keep()
     conversation = connections.verdicts.table["conversation"][connections.order]
@@ -53,19 +53,19 @@ def make_index(inspection: Inspection, places: Places, identity: Identity) -> No
 
 
 def signed(column: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the same numbers as 64 bits with a sign: halves of addresses that differ little differ little so too."""
+    """Return the numbers as signed 64 bits: halves of addresses that are close stay close."""
     return column.view(np.int64).copy() if column.dtype == np.uint64 else column.astype(np.int64)
 
 
 def steps(column: NDArray[Any]) -> NDArray[np.int64]:
-    """Return what leads from each number to the next, from 0 on; their sums are the numbers again."""
+    """Return the difference of each number from the one before, from 0 on; their running sums are the numbers."""
     numbers = signed(column)
     numbers[1:] -= numbers[:-1].copy()
     return numbers
 
 
 def _put_away(archive: Archive, stem: str, connections: Connections, coded: Coded) -> dict[str, Any]:
-    """Put the columns of a finding away, its connections by their numbers. Returns the rest of it."""
+    """Store the columns of a finding, with connections as stream numbers. Returns its other parts."""
     code, found = coded
     archive.write(f"{stem}/stream", connections.stream_of[found.connection])
     for place, frames in enumerate(found.frames):

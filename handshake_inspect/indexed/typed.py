@@ -1,7 +1,7 @@
-"""Plain data (dataclasses, lists, tuples, counters, dictionaries) as JSON, and back.
+"""Plain data (dataclasses, lists, tuples, counters, dictionaries) to JSON, and back.
 
-Back it is checked against the annotations of its class: what comes out has the types that all other code relies on, or
-`TypeError` says that it has not.
+On the way back it is checked against the annotations of its class: the result has the types that all other code
+relies on, or `TypeError` is raised.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def as_json(value: Any) -> Any:
-    """Return what `json` can write."""
+    """Convert a value to what `json` can write."""
     if is_dataclass(value):
         return {one.name: as_json(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, dict):
@@ -27,7 +27,7 @@ def as_json(value: Any) -> Any:
 
 
 def from_json(kind: type[T], value: Any) -> T:
-    """Return the same as a value of that type. Raises TypeError."""
+    """Convert parsed JSON to a value of type `kind`. Raises TypeError."""
     return cast(T, _checked(kind, value))
 
 

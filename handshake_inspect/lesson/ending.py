@@ -1,4 +1,4 @@
-"""The questions after the last segment: who owes TIME-WAIT, and for how long.
+"""The questions after the last segment: which end holds TIME-WAIT, and for how long.
 
 In: a connection. Out: questions with one right answer each; none where the capture does not show the end.
 """
@@ -16,7 +16,7 @@ BOTH, NOBODY = "both", "nobody"
 
 
 def ending_questions(connection: Connection) -> Iterator[Question]:
-    """Yield what is asked when no segment is left."""
+    """Yield the questions after the last segment."""
     if connection.originator != connection.responder and is_told(connection):
         names = end_names(connection.handshake.kind)
         ends = (f"the {names.originator}", f"the {names.responder}")
@@ -31,17 +31,17 @@ def ending_questions(connection: Connection) -> Iterator[Question]:
 
 
 def is_told(connection: Connection) -> bool:
-    """Does the capture show whether anybody owes TIME-WAIT?"""
+    """Does the capture show whether an end holds TIME-WAIT?"""
     return connection.teardown.complete is not None or connection.handshake.complete is False
 
 
 def owner(connection: Connection) -> str:
-    """Return who owes TIME-WAIT, as the question has it."""
+    """Return the end that holds TIME-WAIT, as a choice of the question."""
     names = end_names(connection.handshake.kind)
     owners = sorted({one.owner for one in connection.time_wait})
     return BOTH if len(owners) == 2 else f"the {names[owners[0]]}" if owners else NOBODY
 
 
 def length_words(length_ns: int) -> str:
-    """Return a length of TIME-WAIT: "60 s"."""
+    """Return the length of a TIME-WAIT as text: "60 s"."""
     return f"{length_ns / SECOND_NS:g} s"

@@ -1,7 +1,7 @@
-"""ICMP errors in a lesson: what TCP is to do about each.
+"""ICMP errors in a lesson: how TCP must react to each.
 
-In: the ICMP errors of a connection. Out: an `ErrorStop` for each, in their order. An error moves no state by itself,
-and what systems do differs: so the question is what RFC 9293 asks for, once for each kind.
+In: the ICMP errors of a connection. Out: an `ErrorStop` for each, in order. An error changes no state by itself, and
+systems react differently, so the question is what RFC 9293 requires, once for each kind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from handshake_inspect.lesson.question import Question
 from handshake_inspect.tcp.sections import ICMP_NEVER_SENT, ICMP_RULES, Rule
 
 NOTHING = "nothing"
-#: Kind of an error -> what TCP does.
+#: Kind of an error -> reaction of TCP.
 CONSEQUENCES = {
     "hard": "give up",
     "soft": "keep trying",
@@ -28,13 +28,13 @@ class ErrorStop:
     """One ICMP error of a lesson."""
 
     error: IcmpError
-    #: None: it was asked before.
+    #: None: this kind was asked before.
     question: Question | None
     rule: Rule
 
 
 def error_stops(errors: Sequence[IcmpError]) -> list[ErrorStop]:
-    """Return what is asked and said about each error."""
+    """Return the question and the explanation of each error."""
     asked: set[tuple[str, bool]] = set()
     stops = []
     for error in errors:

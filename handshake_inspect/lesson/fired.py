@@ -1,9 +1,9 @@
-"""Which cells of the table of states each segment fired, and what RFC 9293 says there.
+"""The cells of the table of states that each segment fired, with the text of RFC 9293 for them.
 
-In: a connection and its steps. Out: for each step the `FiredCell` of both ends, in the order in which they happened.
-The table is walked again along the events that the steps name, because a step says where an end is and not which of two
-rows it is (SYN-RECEIVED after a passive or an active OPEN). Where the capture shows an end in another state than the
-walk, what was not captured lies between, and the walk goes on from there.
+In: a connection and its steps. Out: for each step the `FiredCell`s of both ends, in order. The table is walked again
+along the events of the steps, because a step gives the state of an end, but not which of two rows it is in
+(SYN-RECEIVED after a passive or an active OPEN). Where the capture shows an end in another state than the walk,
+segments in between were not captured, and the walk continues from the captured state.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from handshake_inspect.tcp.states import Event, State, step
 
 @dataclass(frozen=True)
 class FiredCell:
-    """One cell of the table, and the end that it moved, or left where it was."""
+    """One cell of the table, and the end whose state it changed or kept."""
 
     end: End
-    #: Mostly one; two of a SYN-ACK, which the RFC takes as one.
+    #: Usually one; two for a SYN-ACK, which the RFC treats as one.
     events: tuple[Event, ...]
     before: State
     after: State
@@ -29,18 +29,18 @@ class FiredCell:
 
     @property
     def words(self) -> str:
-        """What happened, in words: "receive SYN"."""
+        """The events in words: "receive SYN"."""
         return ", ".join(event.words for event in self.events)
 
 
 def state_named(label: str, *, actively: bool) -> State:
-    """Return the row of a state; of SYN-RECEIVED the one after an active OPEN, or after a passive one."""
+    """Return the row of a state; for SYN-RECEIVED that after an active or a passive OPEN, as `actively` says."""
     rows = [state for state in State if state.label == label]
     return rows[-1] if actively else rows[0]
 
 
 def fired_by(connection: Connection, steps: Sequence[Step]) -> list[list[FiredCell]]:
-    """Return what each step fired. Of a connection of one socket with itself only the originator is told."""
+    """Return the cells that each step fired; for a socket connected to itself only those of the originator."""
     walks = [_Walk(connection, end) for end in connection.own_ends]
     return [[one for walk in walks for one in walk.after(step)] for step in steps]
 
@@ -52,12 +52,12 @@ class _Walk:
         self.end = end
         labels = connection.states[end] or ()
         self.actively = "SYN-SENT" in labels
-        #: A SYN-ACK leads past SYN-RECEIVED; it is among the states where the SYN came first.
+        #: Did a SYN-ACK lead past SYN-RECEIVED? The state is among `labels` only if the SYN came first.
         self.goes_past = "SYN-RECEIVED" not in labels
         self.state = state_named(labels[0], actively=self.actively) if labels else None
 
     def after(self, now: Step) -> list[FiredCell]:
-        """Return what one step fired at this end."""
+        """Return the cells that one step fired at this end."""
         found = list(self._fired(now))
         if self.goes_past and [one.after for one in found[:2]] == [State.SYN_RECEIVED_ACTIVE, State.ESTABLISHED]:
             events = (*found[0].events, *found[1].events)
@@ -75,7 +75,7 @@ class _Walk:
             yield FiredCell(self.end, (event,), before, self.state, RULES[before][event])
 
     def _taken_back(self, shown: StateAt) -> Iterator[FiredCell]:
-        """Yield the cell that fires if an ACK arrives of which later segments show that it did not."""
+        """Yield the cell that fires when an ACK arrives that, as later segments show, did not arrive."""
         if not shown.disproved or self.state is None or self.state.label == shown.state:
             return
         for event in (Event.RECEIVE_ACK_OF_SYN, Event.RECEIVE_ACK_OF_FIN):
@@ -84,7 +84,7 @@ class _Walk:
                 yield FiredCell(self.end, (event,), self.state, after, RULES[self.state][event])
 
     def _follow(self, shown: StateAt) -> None:
-        """Go on from what the capture shows; an assumption that is disproved later was no move."""
+        """Continue from the captured state; an assumption that is disproved later is no move."""
         if shown.state is None:
             self.state = None
         elif not shown.disproved and (self.state is None or self.state.label != shown.state):

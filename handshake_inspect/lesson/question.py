@@ -1,6 +1,6 @@
-"""A question of a lesson, its choices, and what a learner's answer means.
+"""A question of a lesson, its choices, and the interpretation of a learner's answer.
 
-In: what was typed. Out: the choice that it is, by number or by name, or what is wrong with it.
+In: the text typed. Out: the choice it names, by number or by name, or an error.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Literal
 from handshake_inspect.connections.connection import End, StateAt
 from handshake_inspect.tcp.states import State
 
-#: "state": in which state is `end` now? "error": what is to be done about an ICMP error? "owner": who owes TIME-WAIT?
-#: "timer": how long?
+#: "state": in which state is `end` now? "error": how must TCP react to an ICMP error? "owner": which end holds
+#: TIME-WAIT? "timer": how long?
 Kind = Literal["state", "error", "owner", "timer"]
 STATE_NAMES = tuple(dict.fromkeys(state.label for state in State))
-#: As ss, netstat and Windows call states, without punctuation, and RFC 9293.
+#: Names of states in ss, netstat and Windows, without punctuation -> those in RFC 9293.
 SPELLED_ELSEWHERE = {"synrecv": "synreceived", "synrcvd": "synreceived", "listening": "listen"}
 
 
 class AnswerError(ValueError):
-    """An answer that is none: why, in a line."""
+    """An answer that cannot be interpreted. The message is one line."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Question:
     kind: Kind
     choices: tuple[str, ...]
     right: str
-    #: What `explain` says about it: the name of a state, or of a page.
+    #: Topic of `explain` about it: the name of a state or of a page.
     topic: str
-    #: About whom; None: about both, or neither.
+    #: End that it is about; None: both, or neither.
     end: End | None = None
-    #: Of a state: the row in which the end was, and what the right answer is known by.
+    #: For a state: the row in which the end was, and how the right answer is known.
     before: State | None = None
     known: StateAt | None = None
 
 
 def understood(typed: str, question: Question) -> str:
-    """Return the answer that was meant: one of the choices, or another state. Raises AnswerError."""
+    """Return the answer meant: one of the choices, or another state. Raises AnswerError."""
     text = typed.strip()
     numbers = {str(number): choice for number, choice in enumerate(question.choices, start=1)}
     if text in numbers:
@@ -58,6 +58,6 @@ def understood(typed: str, question: Question) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a name without what people spell in different ways: "time wait", "TIME_WAIT", "SYN-RECV", "the client"."""
+    """Return a name without differences of spelling: "time wait", "TIME_WAIT", "SYN-RECV", "the client"."""
     plain = re.sub(r"[^a-z0-9]", "", name.casefold().removeprefix("the "))
     return SPELLED_ELSEWHERE.get(plain, plain)

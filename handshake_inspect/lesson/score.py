@@ -1,4 +1,4 @@
-"""What was answered in a lesson: how many rightly, and what deserves another look.
+"""The answers given in a lesson: how many were right, and which topics to review.
 
 In: questions and answers. Out: counts, and the topics of `explain` to read, in the order in which they came up.
 """
@@ -12,10 +12,10 @@ from handshake_inspect.lesson.question import Question
 
 @dataclass(frozen=True)
 class AnsweredQuestion:
-    """One question that was put."""
+    """One question that was asked."""
 
     question: Question
-    #: None: it was shown without an answer.
+    #: None: the solution was shown without an answer.
     answer: str | None
 
     @property
@@ -26,28 +26,28 @@ class AnsweredQuestion:
 
 @dataclass
 class Score:
-    """All of one lesson."""
+    """All answers of one lesson."""
 
     answered: list[AnsweredQuestion] = field(default_factory=list)
 
     def note(self, question: Question, answer: str | None) -> AnsweredQuestion:
-        """Keep one answer."""
+        """Add one answer."""
         self.answered.append(AnsweredQuestion(question, answer))
         return self.answered[-1]
 
     @property
     def right(self) -> int:
-        """How many answers were right."""
+        """Count of right answers."""
         return sum(one.is_right for one in self.answered)
 
     @property
     def shown(self) -> int:
-        """How many questions were left to be shown."""
+        """Count of questions whose solution was shown without an answer."""
         return sum(one.answer is None for one in self.answered)
 
     @property
     def to_look_at(self) -> dict[str, list[AnsweredQuestion]]:
-        """Topic -> what was not known about it."""
+        """Topic -> the questions about it that were not answered rightly."""
         found: dict[str, list[AnsweredQuestion]] = {}
         for one in self.answered:
             if not one.is_right:

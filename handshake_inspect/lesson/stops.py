@@ -1,12 +1,12 @@
-"""A connection as a lesson: before each segment what is asked, after it what has changed and why.
+"""A connection as a lesson: the questions before each segment, and after it what has changed and why.
 
-In: a connection, its steps, the socket calls of both programs where they are known. Out: a `Stop` for each step.
+In: a connection, its steps, and the socket calls of both programs where they are known. Out: a `Stop` for each step.
 
-What is asked is the state of an end that moves at this segment, as the steps have it: a state that nothing proves yet
-is asked for under the condition that the segment arrives. Whose FIN or SYN is on the way and not acknowledged is not
-asked for its receiver, which may have it or not. That nothing changes is asked where a learner may doubt it: a segment
-that is ignored, a SYN or FIN that comes again, data for an end that has closed; once for each such case. Other data and
-ACKs are shown without a question.
+The question is the state of an end that moves at this segment, according to the steps; a state that is not proven yet
+is asked for on condition that the segment arrives. While a FIN or SYN is in flight and not acknowledged, the state of
+its receiver is not asked for. Unchanged states are asked for where a learner may be in doubt: an ignored segment, a
+retransmitted SYN or FIN, data for an end that has closed; once for each such case. Other data and ACKs are shown
+without a question.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from handshake_inspect.lesson.question import Question
 from handshake_inspect.tcp.states import Event, State
 from handshake_inspect.views.ladder_calls import SocketCall
 
-#: What an end does -> the calls of its program that ask for it.
+#: Event of an end -> the socket calls of its program that cause it.
 ASKED_BY = {
     Event.SEND_SYN: ("connect", "sendto"),
     Event.SEND_FIN: ("close", "shutdown", "exit"),
@@ -30,12 +30,12 @@ ASKED_BY = {
 }
 
 
-#: States in which an end repeats its SYN or FIN until it is acknowledged; in others it is a copy, by the network.
+#: States in which an end retransmits its SYN or FIN until it is acknowledged; in others the network duplicated it.
 REPEATING = ("SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "CLOSING", "LAST-ACK")
 
 
 class Change(NamedTuple):
-    """One end is in another state than before, or it is known now what was assumed."""
+    """The state of one end changed, or an assumed state is proven now."""
 
     end: End
     before: StateAt
@@ -48,7 +48,7 @@ class Change(NamedTuple):
 
     @property
     def disproves(self) -> bool:
-        """Does it show that the state before was assumed wrongly?"""
+        """Does it show that the assumed state before was wrong?"""
         return self.before.disproved and not self.after.disproved
 
 
@@ -60,12 +60,12 @@ class Stop:
     questions: tuple[Question, ...]
     changes: tuple[Change, ...]
     fired: tuple[FiredCell, ...]
-    #: The calls that asked for what the segment's sender does here.
+    #: The socket calls that caused what the segment's sender does here.
     calls: tuple[SocketCall, ...]
 
 
 def stops_of(connection: Connection, steps: Sequence[Step], calls: Sequence[SocketCall] = ()) -> list[Stop]:
-    """Return the lesson of a connection, a stop for each of its steps."""
+    """Return the stops of a connection, one for each of its steps."""
     ends = connection.own_ends
     asked = _Asked(connection, ends)
     last = {end: first_state(connection, end) for end in ends}
@@ -96,14 +96,14 @@ def order_of(step: Step, ends: tuple[End, ...]) -> tuple[End, ...]:
 
 
 def differs(before: StateAt, after: StateAt) -> bool:
-    """Is it another state, or proven now, or disproved?"""
+    """Is it another state, or now proven, or disproved?"""
     proven = before.basis == "assumed" and after.basis in ("sent", "acknowledged")
     return before.state != after.state or before.disproved != after.disproved or (proven and before.state is not None)
 
 
 @dataclass
 class _Asked:
-    """Chooses questions, and keeps what was asked, so that nothing is asked twice."""
+    """Chooses questions, and remembers them, so that nothing is asked twice."""
 
     connection: Connection
     ends: tuple[End, ...]
@@ -132,7 +132,7 @@ class _Asked:
 
 
 def is_doubtful(step: Step, end: End, ends: tuple[End, ...]) -> bool:
-    """May a learner think that this segment moves an end, though it does not?"""
+    """Might a learner think that this segment changes the state of an end, though it does not?"""
     bits = step.flags.split(",")
     receives = end != step.sender or len(ends) == 1
     if step.ignored is not None:
@@ -146,9 +146,9 @@ def is_doubtful(step: Step, end: End, ends: tuple[End, ...]) -> bool:
 
 
 def calls_for(step: Step, fired: Sequence[FiredCell], calls: Sequence[SocketCall]) -> Iterator[SocketCall]:
-    """Yield the call that asked for what the sender does: the last one that can have been it.
+    """Yield the socket call that caused what the sender does: the latest possible one.
 
-    An RST may be the kernel's own answer: only a call that was running then has asked for it.
+    An RST may be the kernel's own answer: only a call that was in progress then can have caused it.
     """
     side = "client" if step.sender == "originator" else "server"
     for event in dict.fromkeys(event for one in fired if one.end == step.sender for event in one.events):

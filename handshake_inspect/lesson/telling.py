@@ -1,7 +1,7 @@
-"""A lesson in words: what is announced, asked and explained, as lines that can be read aloud.
+"""A lesson as text: announcements, questions and explanations, in lines that can be read aloud.
 
-In: stops, questions, answers. Out: `rich` text, complete without colour. What is asked and said stands below the
-states of the ladder; what explains a segment has a bar at its left, so that the ladder itself stays in sight.
+In: stops, questions, answers. Out: `rich` text, complete without colour. Questions and answers are aligned below the
+states of the ladder; explanations of a segment have a bar at the left, so that the ladder itself stands out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from handshake_inspect.views.words import assumption
 
 BAR = "│ "
 HOW_TO = "Answer by number or by name: ? is a hint, Enter shows it, q ends the lesson."
-#: How a state is known, in a sentence; {end}: whose it is.
+#: Sentence that says how a state is known; {end}: the end in that state.
 KNOWN = {
     "sent": "Known: it is the {end}'s own act.",
     "acknowledged": "Proven: the {end}'s own numbers acknowledge what it received.",
@@ -48,38 +48,38 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Narration:
-    """How one lesson speaks: of these two ends, in this width."""
+    """The texts of one lesson, about these two ends, in this width."""
 
     connection: Connection
     options: LadderOptions
-    #: Columns before what is asked and said: as many as before the states of the ladder.
+    #: Columns before questions and explanations: as many as before the states of the ladder.
     indent: int
 
     @property
     def is_one_socket(self) -> bool:
-        """Is it one socket that is connected to itself?"""
+        """Is it a socket connected to itself?"""
         return self.connection.originator == self.connection.responder
 
     def name(self, end: End) -> str:
-        """Return what an end is called."""
+        """Return the name of an end."""
         return "socket" if self.is_one_socket else end_names(self.connection.handshake.kind)[end]
 
     # Before a segment.
 
     def announced(self, step: Step) -> list[Text]:
-        """Say what comes: "The client sends FIN,ACK seq=u ack=v"."""
+        """Announce a segment: "The client sends FIN,ACK seq=u ack=v"."""
         line = Text(f"The {self.name(step.sender)} sends {'itself ' if self.is_one_socket else ''}")
         line.append_text(Cells(self.options, {}).label(step)).append(".")
         return self.indented([line])
 
     def announced_error(self, error: IcmpError) -> list[Text]:
-        """Say what comes: "ICMP network unreachable goes to the client, from 192.0.2.1; it quotes SYN seq=x"."""
+        """Announce an error: "ICMP network unreachable goes to the client, from 192.0.2.1; it quotes SYN seq=x"."""
         source, quoted, *_ = details(error, self.options.numbers)
         to = f" goes to the {self.name(error.quotes)}, "
         return self.indented([Text.assemble(label(error), to, source, "; it ", quoted, ".")])
 
     def asked(self, question: Question, step: Step | None = None) -> list[Text]:
-        """Return a question and its choices; `step` is the segment that it is about."""
+        """Return a question and its choices; `step` is its segment, if any."""
         words = self.state_question(question, step) if step else self.other_question(question)
         choices = [
             Text.assemble((f"{number} ", "bold"), (choice, style_of(choice)))
@@ -88,7 +88,7 @@ class Narration:
         return self.indented([Text(words, "bold"), *flow(choices, self.room, "   ")])
 
     def state_question(self, question: Question, step: Step) -> str:
-        """Ask for a state; what nothing proves yet, under the condition that it arrives."""
+        """Return a question for a state; if it is not proven yet, on condition that the segment arrives."""
         assert question.end is not None and question.known is not None
         end = self.name(question.end)
         assumed = question.known.basis == "assumed"
@@ -100,7 +100,7 @@ class Narration:
         return f"Which state is the {end} in now?"
 
     def other_question(self, question: Question) -> str:
-        """Ask what is to be done about an ICMP error, or what comes when no segment is left."""
+        """Return a question about an ICMP error, or about the time after the last segment."""
         if question.kind == "error":
             return "What is TCP to do about it?"
         if question.kind == "owner":
@@ -111,7 +111,7 @@ class Narration:
         return f"How long is TIME-WAIT at the least, {f'by the rules of {system}' if colon else 'as it was asked for'}?"
 
     def hint(self, question: Question) -> list[Text]:
-        """Return the row of the table of states that an end was in, or where to read."""
+        """Return the row of the table of states in which an end was, or the topic to read."""
         if question.kind != "state" or question.before is None:
             return self.barred([Text(f"handshake-inspect explain {question.topic}", "cyan")])
         row = TRANSITIONS[question.before]
@@ -140,7 +140,7 @@ class Narration:
     # After it.
 
     def explained(self, stop: Stop) -> list[Text]:
-        """Say what a segment has changed, and why."""
+        """Explain what a segment has changed, and why."""
         lines: list[Text] = []
         for change in stop.changes:
             lines += self.change_lines(change, stop)
@@ -157,7 +157,7 @@ class Narration:
         return self.barred(lines)
 
     def change_lines(self, change: Change, stop: Stop) -> list[Text]:
-        """Say what has become of one end."""
+        """Explain the change of one end."""
         end, after = self.name(change.end), change.after
         if change.is_proof and not change.disproves:
             return [Text.assemble(f"{end} ", state(after), " is proven now, by these numbers.")]
@@ -183,23 +183,23 @@ class Narration:
         return lines
 
     def explained_error(self, stop: ErrorStop) -> list[Text]:
-        """Say what TCP is to do about an ICMP error; in full once."""
+        """Explain how TCP must react to an ICMP error; in full only once."""
         if stop.question is None:
             return []
         said = Text(f"{capital(stop.rule.says)} ({stop.rule.section}).")
         return self.barred([Text("No state changes by that alone."), said])
 
     def stays(self, one: FiredCell) -> list[Text]:
-        """Say why an end to which something happened stays where it is."""
+        """Explain why an event left the state of an end unchanged."""
         stays = Text.assemble(f"{self.name(one.end)} stays ", (one.after.label, style_of(one.after.label)))
         return [stays, self.rule_line(one)]
 
     def rule_line(self, one: FiredCell) -> Text:
-        """Say what happened to an end, where the RFC says what follows, and what that is."""
+        """Return the event of an end, the section of the RFC, and its rule."""
         return Text.assemble("  ", (one.words, "bold"), f" ({one.rule.section}). {sentence(one.rule)}")
 
     def known_by(self, at: StateAt, end: End, step: Step) -> str:
-        """Say how a state is known."""
+        """Return a sentence that says how a state is known."""
         kind: str = "disproved" if at.disproved else at.basis or ""
         if kind == "assumed":
             kind += "-rst" if "RST" in step.flags.split(",") else "-sender" if end == step.sender else ""
@@ -224,7 +224,7 @@ class Narration:
         )
 
     def why_owner(self, right: str) -> str:
-        """Say why that end owes TIME-WAIT."""
+        """Explain why that end holds TIME-WAIT."""
         teardown = self.connection.teardown
         if right == BOTH:
             return "The FINs crossed: both closed first, and both have a last ACK that may be lost (RFC 9293 §3.6.1)."
@@ -240,15 +240,15 @@ class Narration:
 
     @property
     def room(self) -> int:
-        """Columns for what is said."""
+        """Columns available for text."""
         return self.options.width - self.indent - len(BAR)
 
     def indented(self, lines: Sequence[Text]) -> list[Text]:
-        """Return lines wrapped, below the ladder's states."""
+        """Return lines wrapped and indented to the ladder's states."""
         return [Text(" " * self.indent).append_text(part) for line in lines for part in wrap(line, self.room)]
 
     def barred(self, lines: Sequence[Text]) -> list[Text]:
-        """Return lines wrapped, behind a bar; those that are indented go on under their first word."""
+        """Return lines wrapped, after a bar; indented ones continue below their first word."""
         start = Text(" " * self.indent).append(BAR, "dim")
         found = []
         for line in lines:
@@ -264,18 +264,18 @@ def state(at: StateAt) -> Text:
 
 
 def sentence(rule: Rule) -> str:
-    """Return what the RFC says as a sentence."""
+    """Return the rule of the RFC as a sentence."""
     return f"{capital(rule.says)}."
 
 
 def style_of(name: str) -> str:
-    """Return the colour of an answer: that of the state in the ladder, none of what is no state."""
+    """Return the style of an answer: that of the state in the ladder, bold if it is no state."""
     is_state = any(name == state.label for state in State)
     return STATE_STYLES.get(name, CLOSING_STYLE if is_state else "bold")
 
 
 def score_lines(score: Score, width: int) -> Iterator[Text]:
-    """Yield the score of a lesson, and what to read."""
+    """Yield the score of a lesson, and the topics to read."""
     asked = len(score.answered)
     shown = f", {score.shown} shown" if score.shown else ""
     line = Text.assemble("Score      ", (f"{score.right} of {counted(asked, 'question')} right", "bold"), shown)

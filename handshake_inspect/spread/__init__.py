@@ -1,15 +1,14 @@
-"""The work of a run cut into pieces: files apart from each other, then conversations apart from each other.
+"""The work of a run divided into pieces: first by capture file, then by conversation.
 
 The modules, in the order in which data flows:
 
-- `part`: captures -> a `Part`, what an `Inspector` has after reading them, made something that can be sent on (map).
-- `sharing`: the names and captures of all parts, numbered as those of one run; a `Part` -> pieces, by conversation
-  (shuffle).
+- `part`: captures -> a `Part`, the state of an `Inspector` after reading them, in a form that can be sent (map).
+- `sharing`: names and captures of all parts, renumbered for one run; a `Part` -> pieces, by conversation (shuffle).
 - `reduction`: the pieces of all parts with the same conversations -> verdicts about these (reduce).
 - `whole`: verdicts of all reductions -> the `Inspection` of the run.
-- `run`: all of this wired up, on an `Engine`, which runs functions wherever it likes.
-- `cluster`: the engine that is Dask.
+- `run`: connects all of these on an `Engine`, which runs functions on any machine.
+- `cluster`: the engine based on Dask.
 
-Every function from table to table is pure, so that one whose machine died can be run again on another; and it is what
-a run on one machine does too: readers, decoder, `GatheredRows`, `Analysis` and rules are the same.
+Every function from table to table is pure, so it can be run again on another machine if its own dies. A run on one
+machine uses the same code: readers, decoder, `GatheredRows`, `Analysis` and rules.
 """

@@ -1,8 +1,8 @@
-"""The engine that is Dask: functions run on the workers of a cluster, here or elsewhere.
+"""The engine based on Dask: functions run on the workers of a cluster, local or remote.
 
-In: the address of a scheduler, or "local". Out: an `Engine`. What one function gives to another stays on the workers;
-if one of these dies, Dask runs on another what it had done. Nothing is doubled by that: the functions are pure, and
-whoever asks for a result gets one.
+In: the address of a scheduler, or "local". Out: an `Engine`. Results that are arguments of other functions stay on the
+workers; if a worker dies, Dask repeats its functions on another. This duplicates nothing: the functions are pure, and
+each result is delivered once.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 LOCAL = "local"
-#: How long to wait for a scheduler, and for its first worker; so long without any later somebody is told.
+#: How long to wait for a scheduler, and for its first worker. A later time without any worker this long is reported.
 CONNECT_WITHIN_S, WORKER_WITHIN_S = 10, 30
-#: A message of Dask begins with the number of its parts; the first one has fewer.
+#: A message of Dask begins with its number of parts; the first message has fewer than this.
 MOST_PARTS = 1 << 10
-#: How often somebody who waits is told.
+#: Interval between calls of `Watch`.
 TOLD_EVERY_S = 0.2
 
-#: Is told what is done, how often it was, and how often it will have been.
+#: Called with the kind of work, the count done, and the total.
 Watch = Callable[[str, int, int], None]
-#: Is told in one line what the work waits for.
+#: Called with one line that says what the work waits for.
 Tell = Callable[[str], None]
 
 
 class ClusterError(Exception):
-    """A cluster that cannot be used. The message is one line: what is wrong, and what to do."""
+    """A cluster cannot be used. The message is one line: what is wrong, and what to do."""
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def cluster(
     workers: int | None = None,
     tell: Tell = lambda line: None,
 ) -> Iterator[Cluster]:
-    """Connect to a scheduler, or start workers here: so many, or one for each core. Raises ClusterError."""
+    """Connect to a scheduler, or start local workers: `workers` of them, or one per core. Raises ClusterError."""
     try:
         import distributed
     except ImportError:
@@ -79,9 +79,9 @@ def cluster(
 
 
 def _look_for_scheduler(address: str) -> None:
-    """See who listens at an address of TCP: a scheduler speaks first. Raises OSError, ValueError or OverflowError.
+    """Check that a scheduler listens at a TCP address: it sends first. Raises OSError, ValueError or OverflowError.
 
-    Dask itself waits without limit for one who says nothing, and takes what others say for the length of a message.
+    Dask itself waits without limit for a silent peer, and takes the octets of another protocol for a message length.
     """
     protocol, _, place = address.rpartition("://")
     if protocol not in ("", "tcp"):
@@ -98,7 +98,7 @@ def _look_for_scheduler(address: str) -> None:
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: it is ours, and ends them in order."""
+    """Start child processes that ignore Ctrl-C: this process handles it, and ends them in order."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -111,7 +111,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Let Dask log nothing: what goes wrong is said in one line by us, not in tracebacks by its threads."""
+    """Disable the logs of Dask: errors are reported in one line here, not as tracebacks of its threads."""
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]
     loud = [one for one in map(logging.getLogger, names) if not one.disabled]
     for one in loud:
@@ -127,7 +127,7 @@ def _check_version(address: str, client: Client) -> None:
     """Raise ClusterError unless all workers have this version of this package."""
     try:
         versions = set(client.run(_version).values())
-    except Exception as error:  # whatever their import raises
+    except Exception as error:  # anything that their import raises
         raise ClusterError(
             f"{address}: a worker cannot import handshake-inspect {__version__}; install it there: {error}"
         ) from None
@@ -144,24 +144,24 @@ class Cluster:
 
     def __init__(self, address: str, client: Client, watch: Watch, tell: Tell) -> None:
         self._address, self._client, self._watch, self._tell = address, client, watch, tell
-        #: Since when there has been no worker, and was that told?
+        #: When the last worker left, None while there is one; and whether that was reported.
         self._alone_since_s: float | None = None
         self._told = False
         self._run, self._numbers = uuid4().hex[:12], count()
 
     @property
     def workers(self) -> int:
-        """How many functions run at once."""
+        """Count of functions that run at once."""
         threads: list[int] = list(self._client.nthreads().values())
         return max(sum(threads), 1)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
-        """Have a function run on a worker. Futures among the arguments stand for their results."""
+        """Run a function on a worker. Futures among the arguments are replaced by their results."""
         key = f"{function.__name__}-{self._run}-{next(self._numbers)}"
         return self._client.submit(function, *arguments, key=key)
 
     def results(self, submitted: Sequence[Future], doing: str) -> list[Any]:
-        """Wait for results, and fetch them."""
+        """Wait for results, and return them in order."""
         from distributed import CancelledError, KilledWorker, wait
 
         waiting = list(submitted)
@@ -185,7 +185,7 @@ class Cluster:
         return results
 
     def _look_for_workers(self) -> None:
-        """Tell, once, that all workers are gone and none comes: Dask itself waits for one without a word."""
+        """Report once that all workers are gone and none has come back: Dask itself waits silently."""
         if self._client.nthreads():
             self._alone_since_s = None
             return

@@ -1,8 +1,8 @@
-"""Captures -> a `Part`: what an `Inspector` has after reading them, made something that can be sent on.
+"""Captures -> a `Part`: the state of an `Inspector` after reading them, in a form that can be sent.
 
-In: captures, one or several that were taken side by side. Out: rows that stand for all of their segments, folded as in
-any run, with the keys of their conversations; and what whoever puts the run together has to know besides. All numbers
-in a part (of captures, names, conversations) are its own.
+In: one capture, or several that overlap in time. Out: the rows of all their segments, folded as in any run, with the
+keys of their conversations; and further facts needed to combine the run. All numbers in a part (of captures, names,
+conversations) are local to it.
 """
 
 from __future__ import annotations
@@ -28,50 +28,50 @@ from handshake_inspect.table import IcmpErrorTable, Names
 
 @dataclass
 class PartFacts:
-    """What is to be known of a part besides its segments."""
+    """Facts about a part, besides its segments."""
 
     captures: list[CaptureSummary]
-    #: Which of the inputs each capture is.
+    #: Index of the input of each capture.
     inputs: list[int]
-    #: Why others could not be used at all.
+    #: Error messages of inputs that could not be used.
     failed: list[str]
-    #: Of each capture.
+    #: Damage of each capture.
     damage: list[list[Damage]]
     unread: Counter[str]
     names: Names
-    #: That quote TCP, and UDP.
+    #: ICMP errors that quote TCP, and UDP.
     tcp_errors: IcmpErrorTable
     udp_errors: IcmpErrorTable
     datagrams: KeptDatagrams
-    #: Rows that stand for its segments.
+    #: Count of rows of its segments.
     rows: int
 
     @property
     def extent_ns(self) -> tuple[int, int] | None:
-        """Times of the first and the last frame; None if there is none."""
+        """Times of the first and the last frame; None without frames."""
         times = [time for one in self.captures for time in (one.first_ns, one.last_ns) if time is not None]
         return (min(times), max(times)) if times else None
 
     @property
     def is_out_of_time(self) -> bool:
-        """Is a capture not in order of its times, since these step back by more than those of queues?"""
+        """Is a capture not in order of time, because its times step back by more than queues explain?"""
         return any(one.disorder.out_of_time for one in self.captures)
 
 
 @dataclass
 class Part:
-    """What captures hold."""
+    """The contents of captures."""
 
-    #: By conversation and capture order; copies are among them.
+    #: Rows by conversation and capture order, copies included.
     rows: StoredRows
-    #: The key of each conversation, which are numbered as they appear; and when that was.
+    #: Key of each conversation, in order of first appearance; and the time of that.
     keys: KeyTable
     appeared_ns: NDArray[np.int64]
     beside: PartFacts
 
 
 def part_of(inputs: Sequence[Input], names: Names | None = None, only: KeyTable | None = None) -> Part:
-    """Read captures. With `only` keep every segment of these conversations; `names` are what their keys refer to."""
+    """Read captures. With `only` keep every segment of these conversations, whose keys refer to `names`."""
     names = Names() if names is None else deepcopy(names)
     inspector = Inspector(names=names, fold=only is None, only=only)
     failed: list[CaptureError] = []
@@ -80,12 +80,12 @@ def part_of(inputs: Sequence[Input], names: Names | None = None, only: KeyTable 
 
 
 def beside(part: Part) -> PartFacts:
-    """Return what is to be known of a part besides its segments."""
+    """Return the facts about a part, besides its segments."""
     return part.beside
 
 
 def part_from(inspector: Inspector, inputs: Sequence[Input], failed: list[str]) -> Part:
-    """Return what an inspector has after reading these."""
+    """Return the state of an inspector that has read these inputs."""
     analysis = inspector.analysis
     rows = analysis.gathering.everything()
     return Part(
@@ -108,7 +108,7 @@ def part_from(inspector: Inspector, inputs: Sequence[Input], failed: list[str]) 
 
 
 def _appeared_ns(rows: StoredRows, conversations: int) -> NDArray[np.int64]:
-    """Return when each conversation appeared; where the clock was set back meanwhile, the latest time before."""
+    """Return when each conversation appeared: the latest time so far, where the clock had been set back."""
     first_ns = np.full(conversations, np.iinfo(np.int64).min)
     begins = first_of_runs(rows["conversation"])
     first_ns[rows["conversation"][begins]] = rows["time_ns"][begins]

@@ -1,7 +1,7 @@
 """The pieces of all parts with the same conversations -> the verdicts about these.
 
-In: `Piece`s in order of time, and what all of the run tells (`RunFacts`). Out: a `Reduction`. Conversations whose
-folded rows do not fit each other (`connections.folding.seams`, `judged`) are left out, and named: they must be read
+In: `Piece`s in order of time, and facts about the whole run (`RunFacts`). Out: a `Reduction`. Conversations whose
+folded rows do not fit each other (`connections.folding.seams`, `judged`) are left out, and listed: they must be read
 again.
 """
 
@@ -33,33 +33,33 @@ from handshake_inspect.table import IcmpErrorTable, Names
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What all of a run tells those who look at some conversations of it."""
+    """Facts about a whole run that are needed to decide some of its conversations."""
 
     names: Names
     captures: Sequence[CaptureSummary]
-    #: Captures that are known to show most segments more than once.
+    #: Captures known to contain most segments more than once.
     trusted: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, names: Names, captures: Sequence[CaptureSummary]) -> RunFacts:
-        """Return it, without what the captures say about themselves: no verdict rests on that."""
+        """Make it without the metadata of captures, on which no verdict depends."""
         return cls(names, [replace(one, about=About()) for one in captures])
 
 
 @dataclass
 class Reduction:
-    """What was found of some conversations."""
+    """The verdicts about some conversations."""
 
     verdicts: Verdicts
     #: The key of each conversation, also of those that must be read again.
     keys: KeyTable
-    #: When each appeared, in which of the pieces first, and as the how manieth there.
+    #: When each conversation appeared, the index of its first piece, and its rank of appearance there.
     appeared_ns: NDArray[np.int64]
     appeared_in: NDArray[np.int64]
     appeared_as: NDArray[np.int64]
-    #: What the rows show of their captures.
+    #: Evidence of copies in the rows, by capture.
     evidence: CopyEvidence
-    #: Conversations that must be read again, and the pieces that they stand in.
+    #: Conversations that must be read again, and the pieces that contain them.
     again: Rows
     again_in: Rows
 
@@ -71,15 +71,15 @@ def reduced(
     only: KeyTable | None = None,
     without: KeyTable | None = None,
 ) -> Reduction:
-    """Decide everything about the conversations of these pieces; of those `only` that were read again, if given.
+    """Decide everything about the conversations of these pieces; if given, of `only` those, which were read again.
 
-    `errors` are the ICMP errors that quote them, without copies. `without` those that were read again, and are to be.
+    `errors`: the ICMP errors that quote them, without copies. `without`: conversations known to need reading again.
     """
     conversations = Conversations()
     wanted = 0 if only is None else 1 + int(conversations.number(only).max(initial=-1))
     numbers = [conversations.number(one.keys) for one in pieces]
     rows, piece = _in_order(pieces, numbers)
-    if only is not None:  # another conversation may have the hash of one that was read again
+    if only is not None:  # another conversation may share the hash of one that was read again
         meant = rows["conversation"] < wanted
         rows, piece = rows.take(meant), piece[meant]
     lanes = lanes_of(told.captures)
@@ -96,7 +96,7 @@ def reduced(
 
 
 def _in_order(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[StoredRows, Rows]:
-    """Put the rows of all pieces in order, by conversation and time; and say of each which piece it is from."""
+    """Sort the rows of all pieces by conversation and time; return also the piece of each row."""
     renumbered = [
         StoredRows(one.rows.columns | {"conversation": own[one.rows["conversation"]]})
         for one, own in zip(pieces, numbers, strict=True)
@@ -110,7 +110,7 @@ def _in_order(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[StoredR
 
 
 def _by_time(rows: StoredRows, piece: Rows) -> Rows:
-    """Sort the rows of each conversation by time; those of one piece stay in their order, whatever their times are."""
+    """Return the order of rows by conversation and time; rows of one piece stay in order, whatever their times are."""
     order = np.arange(len(rows))
     conversation, time_ns = rows["conversation"], rows["time_ns"]
     follows = np.append(False, conversation[1:] == conversation[:-1])[: len(rows)]
@@ -126,13 +126,13 @@ def _by_time(rows: StoredRows, piece: Rows) -> Rows:
 
 
 def _latest(stretch: Rows, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return at each row the latest time from the beginning of its stretch to it."""
+    """Return for each row the latest time from the beginning of its stretch up to it."""
     parts = np.split(time_ns, np.flatnonzero(stretch[1:] != stretch[:-1]) + 1)
     return np.concatenate([np.maximum.accumulate(one) for one in parts])
 
 
 def _appeared(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[Rows, Rows, Rows]:
-    """Return when each conversation appeared, in which piece first, and as the how manieth there."""
+    """Return when each conversation appeared, the index of its first piece, and its rank of appearance there."""
     columns = [
         np.concatenate([NO_ROWS, *(one.appeared_ns for one in pieces)]),
         np.repeat(np.arange(len(pieces)), [len(one.keys) for one in pieces]),

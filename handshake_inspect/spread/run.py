@@ -1,12 +1,11 @@
-"""A run, cut into pieces: map, shuffle, reduce, and put together again.
+"""A run divided into pieces: map, shuffle, reduce, and combine.
 
-In: captures, and an `Engine`, which runs functions wherever it likes. Out: the `Inspection` that `inspect()` gives of
+In: captures, and an `Engine`, which runs functions on any machine. Out: the `Inspection` that `inspect()` returns for
 the same captures.
 
-Each capture is a part of its own. Those that were taken side by side are read together, as they are on one machine, so
-that what several of them show is found before it is folded; of captures that only follow each other, as the files of
-one that is rotated, the end of one and the beginning of the next may overlap by as much as the frames of several
-interfaces are out of order.
+Each capture is a part of its own. Captures that overlap in time are read together, as on one machine, so that copies
+in several of them are found before folding. Captures that only follow each other, like the files of a rotation, may
+overlap by as much as the frames of several interfaces are out of order.
 """
 
 from __future__ import annotations
@@ -30,27 +29,27 @@ from handshake_inspect.spread.sharing import piece_of, shared
 from handshake_inspect.spread.whole import WholeRun, inspection_of
 from handshake_inspect.table import IcmpErrorTable
 
-#: Rows that a reduction aims at: it holds them all, and works on them in partitions.
+#: Intended rows of a reduction, which holds them all and works on them in partitions.
 PIECE_ROWS = 1 << 21
 
 
 class Engine(Protocol):
-    """Runs pure functions, here or elsewhere."""
+    """Runs pure functions, locally or remotely."""
 
     @property
     def workers(self) -> int:
-        """How many of them run at once."""
+        """Count of functions that run at once."""
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Have a function run. Returns what stands for its result, also among the arguments of others."""
+        """Start a function. Returns a handle to its result, which may be an argument of further functions."""
 
     def results(self, submitted: Sequence[Any], doing: str) -> list[Any]:
-        """Wait for results; `doing` says what somebody is told who waits."""
+        """Wait for results; `doing` names the work in progress messages."""
 
 
 @dataclass
 class _Mapped:
-    """A part, somewhere."""
+    """A part held by the engine, and its facts."""
 
     inputs: list[int]
     part: Any
@@ -65,7 +64,7 @@ def inspect_spread(
     failed: Callable[[CaptureError], None],
     pieces: int | None = None,
 ) -> Inspection:
-    """Inspect captures as one run. `failed` is told of those that cannot be used. `pieces`: how many reductions."""
+    """Inspect captures as one run. `failed` gets the errors of unusable ones. `pieces`: the number of reductions."""
     mapped = _together_if_side_by_side(_map(engine, inputs, [[n] for n in range(len(inputs))]), engine, inputs)
     for one in sorted(mapped, key=lambda each: each.inputs):
         for message in one.beside.failed:
@@ -80,7 +79,7 @@ def inspect_spread(
 
 
 def _map(engine: Engine, inputs: Sequence[Input], chosen: Sequence[list[int]]) -> list[_Mapped]:
-    """Read captures; those that stand in one list together. Returns the parts in order of time."""
+    """Read captures, those of one list together. Returns the parts in order of time."""
     parts = [engine.submit(part_of, [inputs[place] for place in places]) for places in chosen]
     told = engine.results([engine.submit(beside, part) for part in parts], "read")
     mapped = [_Mapped(*one) for one in zip(chosen, parts, told, strict=True)]
@@ -88,7 +87,7 @@ def _map(engine: Engine, inputs: Sequence[Input], chosen: Sequence[list[int]]) -
 
 
 def _together_if_side_by_side(mapped: list[_Mapped], engine: Engine, inputs: Sequence[Input]) -> list[_Mapped]:
-    """Read those parts once more, together, whose captures were taken side by side."""
+    """Read parts whose captures overlap in time again, together."""
     groups = list(_groups(mapped))
     alone = [group[0] for group in groups if len(group) == 1]
     beside_each_other = [sorted(place for one in group for place in one.inputs) for group in groups if len(group) > 1]
@@ -97,8 +96,8 @@ def _together_if_side_by_side(mapped: list[_Mapped], engine: Engine, inputs: Seq
 
 
 def _groups(mapped: Sequence[_Mapped]) -> Iterator[list[_Mapped]]:
-    """Yield the parts, which are in order of time; those whose captures were taken side by side in one list."""
-    #: Until when there is something, and of which parts.
+    """Yield the parts, which are in order of time, in lists of those whose captures overlap in time."""
+    #: Last time of each open group, and its parts.
     open_groups: list[tuple[int, list[_Mapped]]] = []
     for one in mapped:
         if (extent_ns := one.beside.extent_ns) is None:
@@ -117,7 +116,7 @@ def _groups(mapped: Sequence[_Mapped]) -> Iterator[list[_Mapped]]:
 
 
 def _overlap(begin_ns: int, until_ns: int, of: Sequence[_Mapped]) -> bool:
-    """Do captures overlap by more than frames are out of order? At all, if one is not in order of its times?"""
+    """Do captures overlap by more than frames may be out of order, or at all if one is not in order of time?"""
     slack_ns = 0 if any(one.beside.is_out_of_time for one in of) else INTERFACES_NS
     return begin_ns <= until_ns - slack_ns
 
@@ -131,7 +130,7 @@ class _Work:
         self._errors = self._shared_errors()
         parts = [one.part for one in mapped]
         self._pieces = [self._shuffle(parts, course.renumberings, which) for which in range(pieces)]
-        #: The same of what was read again, and its keys.
+        #: Pieces of the conversations that were read again, and their keys.
         self._again: list[tuple[list[Any], KeyTable]] = [([], KeyTable.empty())] * pieces
 
     def _shared_errors(self) -> list[IcmpErrorTable]:
@@ -148,9 +147,9 @@ class _Work:
         ]
 
     def reduce(self, trusted: frozenset[int] = frozenset()) -> tuple[list[Reduction], list[Reduction]]:
-        """Decide everything about all conversations; of those that must be read again in reductions of their own.
+        """Decide everything about all conversations; those that must be read again get reductions of their own.
 
-        What captures tell when they are `trusted` may be a reason for others, and none any more for some.
+        Trusting captures (`trusted`) may change which conversations must be read again.
         """
         told = replace(self._told, trusted=trusted)
         reductions = self._reduced(
@@ -169,7 +168,7 @@ class _Work:
         return self._engine.results(submitted, "decided") if submitted else []
 
     def _read_again(self, reductions: Sequence[Reduction]) -> Iterator[tuple[list[Any], KeyTable]]:
-        """Read the parts again in which conversations stand that need it, with every segment of these."""
+        """Read the parts of conversations that need it again, with every segment of these."""
         keys = [one.keys.take(one.again) for one in reductions]
         places = set_of(np.concatenate([one.again_in for one in reductions])).tolist()
         course, only = self._course, KeyTable.concatenate(keys)
@@ -186,7 +185,7 @@ class _Work:
 
 
 def _trusted(reductions: tuple[Sequence[Reduction], Sequence[Reduction]]) -> frozenset[int]:
-    """Return the captures that tell, by all of the run, what conversations were too short to tell; if some were."""
+    """Return the captures whose copies the whole run proves, if some conversations were too short to decide alone."""
     evidence = CopyEvidence()
     for one in (*reductions[0], *reductions[1]):
         evidence += one.evidence

@@ -1,7 +1,7 @@
 """A part -> pieces, by conversation.
 
-In: a `Part` and its `Renumbering`. Out: a `Piece`, its rows of those conversations whose keys hash alike; a
-conversation is in the same piece of every part.
+In: a `Part` and its `Renumbering`. Out: a `Piece`, the rows of the conversations whose keys fall into it by hash, so
+that a conversation is in the same piece of every part.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from handshake_inspect.pairs import KeyTable, hash_of
 from handshake_inspect.renumbering import Renumbering
 from handshake_inspect.spread.part import Part
 
-#: Other than those that find the numbers of keys: a piece is not to hold what collides.
+#: Differs from the salt of the hash tables of keys, so that the keys of a piece do not collide there.
 SALT = 101
 
 
@@ -24,21 +24,21 @@ SALT = 101
 class Piece:
     """Some conversations of a part, with the numbers of the run."""
 
-    #: By conversation and capture order.
+    #: Rows by conversation and capture order.
     rows: StoredRows
-    #: The key of each conversation; when it appeared in the part, and as the how manieth.
+    #: Key of each conversation, the time of its first appearance in the part, and its rank of appearance.
     keys: KeyTable
     appeared_ns: NDArray[np.int64]
     appeared_as: NDArray[np.int64]
 
 
 def shared(keys: KeyTable, pieces: int) -> NDArray[np.int64]:
-    """Return in which of so many pieces each conversation is. The keys have the numbers of the run."""
+    """Return the index of the piece of each conversation. The keys have name numbers of the run."""
     return (hash_of(keys, SALT) % np.uint64(pieces)).astype(np.int64)
 
 
 def piece_of(part: Part, numbers: Renumbering, pieces: int, which: int) -> Piece:
-    """Return one of so many pieces of a part."""
+    """Return piece `which` of `pieces` of a part."""
     keys = numbers.of(part.keys)
     conversation = part.rows["conversation"]
     rows = part.rows.take((shared(keys, pieces) == which)[conversation])

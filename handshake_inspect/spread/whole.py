@@ -1,7 +1,7 @@
 """Verdicts of all reductions -> the `Inspection` of the run.
 
-In: the `PartFacts` of the parts, in the order in which the captures were named and in order of time; `Reduction`s.
-Out: an `Inspection` like that of `inspect()`: connections in the same order, rules over the run applied to all of them.
+In: the `PartFacts` of the parts, both in the order in which captures were named and in order of time; `Reduction`s.
+Out: an `Inspection` as from `inspect()`: connections in the same order, rules over the run applied to all of them.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ T = TypeVar("T", KeptDatagrams, IcmpErrorTable)
 
 @dataclass
 class WholeRun:
-    """The run as a whole, as far as the parts tell: its captures, its names, what is no segment."""
+    """The run as a whole, combined from its parts: captures, names, and rows other than segments."""
 
     inputs: Sequence[Input]
-    #: In order of time; and which of the inputs each was read from.
+    #: Parts in order of time; and the indices of the inputs each was read from.
     parts: Sequence[PartFacts]
     read_from: Sequence[Sequence[int]]
 
     @cached_property
     def _places(self) -> list[tuple[int, int, int]]:
-        """Input, part and capture in the part of each capture of the run."""
+        """Input, part, and number in the part, of each capture of the run."""
         return sorted(
             (own[inside], part, number)
             for part, (one, own) in enumerate(zip(self.parts, self.read_from, strict=True))
@@ -61,27 +61,27 @@ class WholeRun:
 
     @cached_property
     def captures(self) -> list[CaptureSummary]:
-        """All that could be used, in the order in which they were named."""
+        """All usable captures, in the order in which they were named."""
         return [self.parts[part].captures[number] for _, part, number in self._places]
 
     @cached_property
     def sources(self) -> list[Input]:
-        """What each of them was read from."""
+        """The input of each capture."""
         return [self.inputs[place] for place, _, _ in self._places]
 
     @property
     def damage(self) -> list[Damage]:
-        """Where they could not be read."""
+        """Damage of all captures."""
         return [place for _, part, number in self._places for place in self.parts[part].damage[number]]
 
     @property
     def unread(self) -> Counter[str]:
-        """Frames that hold no row."""
+        """Counts of frames without a row, by kind."""
         return sum((one.unread for one in self.parts), Counter())
 
     @cached_property
     def names(self) -> Names:
-        """What all parts name."""
+        """The names of all parts."""
         _ = self.renumberings
         return self._names
 
@@ -91,11 +91,11 @@ class WholeRun:
 
     @cached_property
     def renumberings(self) -> list[Renumbering]:
-        """What the numbers of each part are in the run."""
+        """The renumbering of each part into the run."""
         return [self.renumbered(part, one) for part, one in enumerate(self.parts)]
 
     def renumbered(self, part: int, beside: PartFacts) -> Renumbering:
-        """Return what numbers are in the run that a part has, or had when it was read again."""
+        """Return the renumbering into the run of a part, as first read or as read again."""
         of_run = {(part, number): capture for capture, (_, part, number) in enumerate(self._places)}
         numbers = [of_run[part, number] for number in range(len(beside.captures))]
         return renumbering(beside.names, self._names, np.array(numbers, np.uint16))
@@ -107,27 +107,27 @@ class WholeRun:
 
     @cached_property
     def quotes(self) -> tuple[Quotes, Conversations]:
-        """The same, by what they quote."""
+        """The same errors, with the conversations they quote."""
         quotes, conversations = Quotes(), Conversations()
         quotes.follow(lanes_of(self.captures))
         quotes.add(self.tcp_errors, conversations)
         return quotes, conversations
 
     def exchanges(self) -> LazyExchanges:
-        """Return what is UDP."""
+        """Return the UDP exchanges of the run."""
         datagrams = self._all([one.datagrams for one in self.parts], KeptDatagrams)
         errors = self._all([one.udp_errors for one in self.parts], IcmpErrorTable)
         names = [one.name for one in self.captures]
         return LazyExchanges([datagrams], [errors], self.names, names, lanes_of(self.captures))
 
     def _all(self, tables: Sequence[T], kind: type[T]) -> T:
-        """Put the tables of all parts together, in order of time."""
+        """Concatenate the tables of all parts in order of time."""
         numbered = [numbers.of(table) for numbers, table in zip(self.renumberings, tables, strict=True)]
         whole = kind.concatenate(numbered)
         if not len(whole):
             return whole
         latest = np.concatenate([np.maximum.accumulate(table["time_ns"]) for table in numbered])
-        # What is not in order of its times stays as it was read: no other part overlaps with it.
+        # A part that is not in order of time keeps its order: no other part overlaps with it.
         in_time = np.repeat([not one.is_out_of_time for one in self.parts], [len(table) for table in numbered])
         return whole.take(np.lexsort((whole["capture"] * in_time, latest)))
 
@@ -135,7 +135,7 @@ class WholeRun:
 def inspection_of(
     course: WholeRun, reductions: Sequence[Reduction], again: Sequence[Reduction], profile: str
 ) -> Inspection:
-    """Put together what was found; `again`: of conversations that were read again."""
+    """Combine all reductions; `again`: those of conversations that were read again."""
     keys, numbers = _numbered([*reductions, *again], len(reductions))
     verdicts = _in_order(reductions, again, numbers)
     quotes, conversations = course.quotes
@@ -155,7 +155,7 @@ def inspection_of(
 
 
 def _numbered(reductions: Sequence[Reduction], first: int) -> tuple[KeyTable, list[Rows]]:
-    """Number the conversations of the run as they appear; the `first` reductions have all of them.
+    """Number the conversations of the run in order of first appearance; the `first` reductions have all of them.
 
     Returns the key of each, and the numbers of the conversations of each reduction.
     """
@@ -180,7 +180,7 @@ def _in_order(reductions: Sequence[Reduction], again: Sequence[Reduction], numbe
 
 
 class Reader:
-    """Reads the captures of a run again, here, for what the verdicts do not tell."""
+    """Reads the captures of a run again, on this machine, for details that the verdicts lack."""
 
     def __init__(self, sources: Sequence[Input], names: Names) -> None:
         self._sources, self._names = sources, names
@@ -188,7 +188,7 @@ class Reader:
         self._keys = KeyTable.empty()
 
     def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
-        """Describe every segment of one stream. Raises `CaptureError` if its captures cannot be read any more."""
+        """Describe every segment of one stream. Raises `CaptureError` if its captures can no longer be read."""
         self._keys = connections.keys
         return self._again.steps(connections, stream, coming)
 
@@ -202,7 +202,7 @@ class Reader:
 
     @cached_property
     def analysis(self) -> Analysis:
-        """The run as it is on one machine."""
+        """The analysis of the whole run, read again on this machine."""
         analysis = self._read(self._names)
         analysis.verdicts()
         return analysis
