@@ -1,10 +1,10 @@
-"""Which connections: what `--where`, `--host`, `--since` and the like mean, on a command line or in a file.
+"""Selection of connections: the meaning of `--where`, `--host`, `--since` and similar options, also in files.
 
 In the order of the imports:
 
 - `condition`: the tree of a condition over the fields of the JSON contract, and whether it holds of a connection
-- `parts`: what a condition or an order looks at, from columns, and which connections a condition holds of
-- `parser`: from text to that tree; what is wrong is said with its place
+- `parts`: the fields that a condition or an order uses, from columns, and the connections for which a condition holds
+- `parser`: from text to that tree; errors name their place
 - `moments`: points in time as people write them
-- `selection`: addresses, ports, times and numbers of streams, asked of the columns
+- `selection`: addresses, ports, times and stream numbers, compared with the columns
 """

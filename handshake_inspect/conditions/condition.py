@@ -34,14 +34,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Listing:
-    """Operands in brackets."""
+    """A list of operands in brackets."""
 
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class Compare:
-    """Two operands and a sign between them: one of `COMPARISONS`, "in" or "not in"."""
+    """Two operands and the sign between them: one of `COMPARISONS`, "in" or "not in"."""
 
     sign: str
     left: Node
@@ -50,7 +50,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class Not:
-    """The contrary."""
+    """`not`."""
 
     node: Node
 
@@ -106,7 +106,7 @@ def evaluate(node: Node, found: Mapping[str, Any]) -> Any:
 
 
 def fields_of(node: Node) -> Iterator[tuple[str, ...]]:
-    """Yield the paths that a condition looks at."""
+    """Yield the paths that a condition uses."""
     match node:
         case Field(path):
             yield path
@@ -128,7 +128,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def compare(sign: str, left: Any, right: Any) -> bool:
-    """Compare two values; what cannot be compared is false (and `!=`, `not in` true)."""
+    """Compare two values; if they cannot be compared, the result is false (for `!=` and `not in` true)."""
     if sign == "==":
         return same(left, right)
     if sign == "!=":
@@ -143,12 +143,12 @@ def compare(sign: str, left: Any, right: Any) -> bool:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Are both of one kind and equal? (true is not 1.)"""
+    """Are both values of one kind and equal? (true does not equal 1.)"""
     return kind_of(left) == kind_of(right) and bool(left == right)
 
 
 def contains(whole: Any, part: Any) -> bool:
-    """Is `part` an item of a list, or a piece of a text?"""
+    """Is `part` an item of a list, or a substring of a text?"""
     if isinstance(whole, list):
         return any(same(item, part) for item in whole)
     return isinstance(whole, str) and isinstance(part, str) and part in whole
@@ -166,7 +166,7 @@ def kind_of(value: Any) -> str:
 
 
 def sort_key(path: Sequence[str], found: Mapping[str, Any]) -> tuple[bool, str, Any]:
-    """Return what to sort a contract object by: null comes last, kinds stay together."""
+    """Return the sort key of a contract object by the value at `path`: null comes last, kinds stay together."""
     value = value_at(found, path)
     if isinstance(value, list):
         value = len(value)

@@ -29,7 +29,7 @@ _AFTER_FIRST = re.compile(rf"\+(?P<number>\d{{1,12}}(?:\.\d+)?) ?(?P<unit>{'|'.j
 
 
 class MomentError(ValueError):
-    """A text that names no point in time. One line."""
+    """A text that is no point in time. The message is one line."""
 
 
 @plain
@@ -46,7 +46,7 @@ class Moment:
 
 
 def parse_moment(text: str) -> Moment:
-    """Read a point in time. Raises MomentError."""
+    """Parse a point in time. Raises MomentError."""
     if found := _DATE_AND_TIME.fullmatch(text):
         return Moment(_date_ns(found) + _clock_ns(found, text))
     if found := _TIME_OF_DAY.fullmatch(text):
@@ -59,7 +59,7 @@ def parse_moment(text: str) -> Moment:
 
 
 def _date_ns(found: re.Match[str]) -> int:
-    """Return the beginning of the day, in its zone."""
+    """Return the begin of the day in its time zone, in nanoseconds since the Unix epoch."""
     zone = found["zone"] or "Z"
     offset = timedelta()
     if zone not in ("Z", "z", "UTC"):

@@ -1,7 +1,7 @@
 """The language of `--where`, from text to the tree that `condition` evaluates.
 
-In: `teardown.kind == "aborted" and octets.originator > 0`. Out: a `Condition` that is true or false of a contract
-object. The grammar, from loosest to tightest:
+In: `teardown.kind == "aborted" and octets.originator > 0`. Out: a `Condition` that is true or false for a contract
+object. The grammar, from loosest to tightest binding:
 
     or_      = and_ ("or" and_)*
     and_     = not_ ("and" not_)*
@@ -9,7 +9,7 @@ object. The grammar, from loosest to tightest:
     comparison = operand [("==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not" "in") operand]
     operand  = number | string | "true" | "false" | "null" | field | "[" operand, ... "]" | "(" or_ ")"
 
-Numbers may have a unit: ns, us, ms, s, min, h make nanoseconds; k, M, G multiply by 1000.
+Numbers may have a unit: ns, us, ms, s, min, h convert to nanoseconds; k, M, G multiply by powers of 1000.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ UNITS = {
 }  # fmt: skip
 CONSTANTS = {"true": True, "false": False, "null": None}
 KEYWORDS = ("and", "or", "not", "in")
-#: More words than these are not told all when a field holds none but them.
+#: Most allowed words of a field that an error message lists in full.
 CHOICES_TOLD = 12
-#: Parentheses and nots within each other; more is a mistake, and Python's own stack is not endless.
+#: Greatest nesting of parentheses and nots; more is a mistake, and would exhaust Python's stack.
 DEEPEST = 64
 
 _TOKEN = re.compile(
@@ -61,7 +61,7 @@ _TOKEN = re.compile(
 
 
 class WhereError(ValueError):
-    """An expression that cannot be used. One line, with the place marked »so«."""
+    """An expression cannot be used. The message is one line, with the place marked »so«."""
 
 
 def parse(text: str) -> Condition:
@@ -111,7 +111,7 @@ class _Parser:
         raise WhereError(f"{message}: {' '.join(marked.split())}")
 
     def at_sign(self) -> bool:
-        """Does a comparison stand here?"""
+        """Is the next token a comparison sign?"""
         return self.token.text in (*COMPARISONS, "in")
 
     def either(self) -> Node:
@@ -203,7 +203,7 @@ class _Parser:
         return node
 
     def check_kinds(self, sign: str, left: Node, right: Node, start: int, place: int) -> None:
-        """Refuse comparisons that could never be true: they are mistakes, and would silently match nothing."""
+        """Reject comparisons that could never be true: they are mistakes, and would silently match nothing."""
         if sign in ("in", "not in"):
             if isinstance(right, Listing):
                 self.check_list(sign, left, right.items, start)
@@ -218,7 +218,7 @@ class _Parser:
             self.check_value(one, other, at)
 
     def check_list(self, sign: str, field: Node, values: Sequence[Node], start: int) -> None:
-        """Refuse to compare a list with values, and spell out what is meant: whether it has one of them."""
+        """Reject a comparison of a list with values, and suggest the form that tests whether it has one of them."""
         given = [one for one in values if isinstance(one, Literal) and one.value is not None]
         if not isinstance(field, Field) or FIELDS[name := ".".join(field.path)] != "list" or not given:
             return
@@ -228,7 +228,7 @@ class _Parser:
         self.fail(f"{name} is a list: write {meant}", start, end)
 
     def check_value(self, field: Node, value: Node, place: int) -> None:
-        """Refuse a value of another kind than the field, and a word that the field never holds."""
+        """Reject a value of another kind than the field, and a word that the field never has."""
         if not isinstance(field, Field) or not isinstance(value, Literal) or value.value is None:
             return
         name = ".".join(field.path)
@@ -238,7 +238,7 @@ class _Parser:
         self.check_choice(field, value, place, "is never")
 
     def check_choice(self, field: Node, value: Node, place: int, never: str) -> None:
-        """Refuse a word that a field, or a list of words, never holds."""
+        """Reject a word that a field, or a list of words, never has."""
         if not isinstance(field, Field) or not isinstance(value, Literal) or value.value is None:
             return
         name = ".".join(field.path)
@@ -251,7 +251,7 @@ class _Parser:
             self.fail(f"{name} {never} {value.value}{hint}", place, self.token.start)
 
     def take(self, text: str) -> bool:
-        """Go on if the next token is this sign or keyword."""
+        """Consume the next token if it is this sign or keyword; return whether it was."""
         if self.token.kind in ("sign", "word") and self.token.text == text:
             self.advance()
             return True
@@ -281,14 +281,14 @@ class _Parser:
 
 
 def spelled(literal: Literal) -> str:
-    """Spell a value as the language has it, a number without its unit."""
+    """Return a value as text of the language, a number without its unit."""
     if isinstance(literal.value, Fraction):
         return str(float(literal.value))
     return json.dumps(literal.value, ensure_ascii=False)
 
 
 def kind_of_node(node: Node) -> Kind | str:
-    """Return the kind of value that a node has, "any" if that depends."""
+    """Return the kind of value of a node, "any" if it varies."""
     if isinstance(node, Literal):
         return kind_of(node.value)
     if isinstance(node, Field):

@@ -1,8 +1,8 @@
-"""The parts of connections that a condition or an order looks at, and which connections a condition holds of.
+"""The parts of connections that a condition or an order uses, and the connections for which a condition holds.
 
-In: paths of the contract, `Connections`. Out: contract objects that have what stands at these paths, and need not have
-more. What stands in columns is spelled as in the JSON; connections in which it is equal share one object. Of what is
-too rare to stand in columns (see `json_lines`) the whole object is made.
+In: paths of the contract, `Connections`. Out: contract objects that have the values at these paths, perhaps without
+others. Values from columns are written as in the JSON; connections with equal values share one object. For values too
+rare to have columns (see `json_lines`) the whole object is made.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Path = tuple[str, ...]
 
 
 def streams_where(condition: Condition, connections: Connections, streams: Streams) -> Iterator[Streams]:
-    """Yield those of these streams of which the condition holds, some at a time."""
+    """Yield the streams for which the condition holds, some at a time."""
     paths = [*fields_of(condition.node)]
     for some, parts in parts_of(paths, connections, streams):
         answers = {number: condition.holds(part) for number, part in {id(part): part for part in parts}.items()}
@@ -34,7 +34,7 @@ def streams_where(condition: Condition, connections: Connections, streams: Strea
 
 
 def parts_of(paths: Iterable[Path], connections: Connections, streams: Streams) -> Iterator[tuple[Streams, list[Json]]]:
-    """Yield these streams, some at a time, and of each one what stands at these paths."""
+    """Yield these streams, some at a time, with an object for each that has the values at these paths."""
     wanted = [*paths]
     lists = [kind(connections) for kind in LISTS if any(path[0] == kind.path for path in wanted)]
     for a in range(0, len(streams), BLOCK_CONNECTIONS):
@@ -48,7 +48,7 @@ def _parts(paths: Sequence[Path], lists: Sequence[ListCells], connections: Conne
     texts = [_texts(path, cells, connections, streams) for path in spelled]
     made: dict[tuple[str, ...], Json] = {}
     rows: Iterable[tuple[str, ...]] = zip(*texts, strict=True) if texts else [()] * len(streams)
-    # Of some the cells do not tell all.
+    # For some streams the cells do not hold all values.
     whole = (connection_object(one) for one in connections.of_streams(streams[apart]))
     return [
         next(whole) if is_apart else made.get(values) or made.setdefault(values, _part(spelled, values))
@@ -57,13 +57,13 @@ def _parts(paths: Sequence[Path], lists: Sequence[ListCells], connections: Conne
 
 
 def _spelled_part(path: Path, cells: dict[str, Cells]) -> str:
-    """Return the part of a path at which a value is spelled."""
+    """Return the prefix of a path for which there is a column."""
     parts = (".".join(path[: end + 1]) for end in range(len(path)))
     return next(part for part in parts if part in cells or part in OF_JUDGEMENT)
 
 
 def _texts(path: str, cells: dict[str, Cells], connections: Connections, streams: Streams) -> list[str]:
-    """Return the JSON at a path, of each stream."""
+    """Return the JSON text at a path for each stream."""
     if path in cells:
         return lines([cells[path]]).decode().split("\n")[:-1]
     judgement = connections.verdicts.table["judgement"][connections.rows_of(streams)]
@@ -75,7 +75,7 @@ def _texts(path: str, cells: dict[str, Cells], connections: Connections, streams
 
 
 def _part(paths: Sequence[str], texts: Sequence[str]) -> Json:
-    """Make the part of a contract object that has these paths."""
+    """Make a partial contract object that has these paths."""
     found: Json = {}
     for path, text in zip(paths, texts, strict=True):
         *above, name = path.split(".")

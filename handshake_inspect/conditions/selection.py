@@ -1,8 +1,8 @@
-"""Which connections and UDP exchanges, by what stands in columns: addresses, ports, times, stream numbers.
+"""Selects connections and UDP exchanges by columns: addresses, ports, times, stream numbers.
 
-In: what was asked for. Out: the numbers of the streams chosen, without an object per connection; of exchanges, which
-there are few of, each is asked. A connection is chosen as a whole: it was judged with all its segments, also with
-those before `--since`.
+In: the options of a selection. Out: the stream numbers selected, found without an object per connection; exchanges are
+few, and each is tested. A connection is selected as a whole: its verdict rests on all its segments, also on those
+before `--since`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from handshake_inspect.arrays import Mask
 from handshake_inspect.conditions.moments import Moment
 from handshake_inspect.plain import plain
 
-if TYPE_CHECKING:  # an option is understood before what it chooses from is imported
+if TYPE_CHECKING:  # options are parsed before the engine is imported
     from handshake_inspect.exchanges import Exchange
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.pairs import KeyTable
@@ -42,11 +42,11 @@ class StreamRange:
 
 
 class SelectionError(ValueError):
-    """A text that names no network or no streams. One line."""
+    """A text that is no network or no list of streams. The message is one line."""
 
 
 def network(text: str) -> Network:
-    """Understand an address, or a network with its prefix length. Raises SelectionError."""
+    """Parse an address, or a network with its prefix length. Raises SelectionError."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -54,7 +54,7 @@ def network(text: str) -> Network:
 
 
 def stream_ranges(text: str) -> tuple[StreamRange, ...]:
-    """Understand numbers of streams and ranges of them: "3", "3,7-9", "20-". Raises SelectionError."""
+    """Parse stream numbers and ranges of them: "3", "3,7-9", "20-". Raises SelectionError."""
     ranges = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d{1,10})\s*(-\s*(\d{1,10})?)?\s*", part, re.ASCII)
@@ -70,10 +70,10 @@ def stream_ranges(text: str) -> tuple[StreamRange, ...]:
 
 @dataclass
 class Selection:
-    """All that must hold; what is None or empty leaves nothing out."""
+    """Criteria that must all hold; those that are None or empty exclude nothing."""
 
     host: Network | None = None
-    #: An end lies in one of these.
+    #: At least one end lies in one of these networks.
     nets: tuple[Network, ...] = ()
     port: int | None = None
     since: Moment | None = None
@@ -81,7 +81,7 @@ class Selection:
     streams: tuple[StreamRange, ...] = ()
 
     def of(self, inspection: Inspection) -> NDArray[np.int64]:
-        """Return the streams chosen, in order."""
+        """Return the streams selected, in order."""
         connections = inspection.connections
         chosen = np.ones(len(connections), np.bool_)
         table = connections.verdicts.table
@@ -110,7 +110,7 @@ class Selection:
         return chosen
 
     def takes(self, exchange: Exchange, inspection: Inspection) -> bool:
-        """Is a UDP exchange chosen? It is no stream: numbers of streams choose none."""
+        """Is a UDP exchange selected? It has no stream number, so a selection by number excludes it."""
         if self.streams:
             return False
         ends = (exchange.originator, exchange.responder)
@@ -125,7 +125,7 @@ class Selection:
         return max(exchange.first_ns, exchange.last_ns) >= since and exchange.first_ns <= until
 
     def window(self, inspection: Inspection) -> tuple[int, int]:
-        """Return since and until in nanoseconds since the epoch; the run's first frame may say what they mean."""
+        """Return since and until in nanoseconds since the Unix epoch; they may be relative to the run's first frame."""
         first_ns = min((one.first_ns for one in inspection.captures if one.first_ns is not None), default=0)
         far = np.iinfo(np.int64)
         since = int(far.min) if self.since is None else self.since.at(first_ns)
@@ -133,20 +133,20 @@ class Selection:
         return since, until
 
     def absent(self, inspection: Inspection) -> tuple[StreamRange, ...]:
-        """Return what was asked for by number and is not there."""
+        """Return the ranges asked for that match no stream."""
         streams = inspection.connections.streams
         return tuple(one for one in self.streams if not _named(streams, one).any())
 
 
 def _named(streams: NDArray[np.int64], wanted: StreamRange) -> Mask:
-    """Say of each stream whether it lies in a range."""
+    """Mark the streams that lie in a range."""
     last = np.iinfo(np.int64).max if wanted.last is None else wanted.last
     named: Mask = (streams >= wanted.first) & (streams <= last)
     return named
 
 
 def _touches(keys: KeyTable, network: Network) -> Mask:
-    """Say of each key whether one of its ends lies in the network."""
+    """Mark the keys with an end in the network."""
     mask, prefix = int(network.netmask), int(network.network_address)
     inside = np.zeros(len(keys), np.bool_)
     for end in ("lower", "higher"):

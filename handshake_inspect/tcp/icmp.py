@@ -1,14 +1,14 @@
-"""What an ICMP error says in words, and what TCP is to make of it.
+"""The meaning of an ICMP error in words, and the required reaction of TCP.
 
 In: IP version, type and code of a message. Out: words, and one of `Kind`. Read RFC 9293 §3.9.2.2 first; RFC 5461 says
-what systems really do, RFC 5927 §4.1 why an error is believed only if it quotes a number that was sent.
+what systems really do, RFC 5927 §4.1 why an error is accepted only if it quotes a sequence number that was sent.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-#: What TCP does with an error:
+#: Reaction of TCP to an error:
 #:
 #: - `hard`: it SHOULD abort the connection (SHLD-26); some systems only do so before it is open (RFC 5461 §2.1).
 #: - `soft`: it MUST NOT abort (MUST-56), and tells the program (SHLD-25); some do abort while it opens (RFC 5461 §4).
@@ -16,7 +16,7 @@ from typing import Literal
 #: - `advice`: it does nothing. Source quench MUST be discarded (MUST-55, RFC 6633); redirects are for IP.
 Kind = Literal["hard", "soft", "path-mtu", "advice"]
 
-#: Types of ICMP (RFC 792) and of ICMPv6 (RFC 4443 §3) that quote the packet which they are about.
+#: Types of ICMP (RFC 792) and of ICMPv6 (RFC 4443 §3) that quote the packet they are about.
 UNREACHABLE, SOURCE_QUENCH, REDIRECT, TIME_EXCEEDED, PARAMETER_PROBLEM = 3, 4, 5, 11, 12
 UNREACHABLE_6, TOO_BIG_6, TIME_EXCEEDED_6, PARAMETER_PROBLEM_6 = 1, 2, 3, 4
 ERRORS = {
@@ -25,8 +25,8 @@ ERRORS = {
 }
 FRAGMENTATION_NEEDED = 4
 
-#: Soft are, by RFC 9293, these codes of "unreachable". ICMP 11 and 12 (type of service) and ICMPv6 2 are not in its
-#: list; they say of a route what 0 and 1 (ICMPv6: 0 and 3) say, and Linux takes them so (net/ipv4/icmp.c,
+#: Codes of "unreachable" that are soft by RFC 9293. ICMP 11 and 12 (type of service) and ICMPv6 2 are not in its list;
+#: they say the same about a route as 0 and 1 (ICMPv6: 0 and 3), and Linux treats them so (net/ipv4/icmp.c,
 #: net/ipv6/icmp.c). All others are hard: "prohibited" is in RFC 5461 §2 for ICMPv6, the rest in Linux.
 SOFT_UNREACHABLE = {4: (0, 1, 5, 11, 12), 6: (0, 2, 3)}
 
@@ -64,13 +64,13 @@ _CODES = {
 
 
 def words(version: int, icmp_type: int, code: int) -> str:
-    """Say what a message says: "port unreachable"; its numbers if no RFC gives them a meaning."""
+    """Return the meaning of a message: "port unreachable"; its numbers if no RFC defines them."""
     codes = _CODES.get((version, icmp_type), ())
     return codes[code] if code < len(codes) else f"type {icmp_type} code {code}"
 
 
 def kind(version: int, icmp_type: int, code: int) -> Kind:
-    """Return what TCP does with a message."""
+    """Return the reaction of TCP to a message."""
     if version == 6:
         if icmp_type == TOO_BIG_6:
             return "path-mtu"
@@ -78,16 +78,16 @@ def kind(version: int, icmp_type: int, code: int) -> Kind:
     if icmp_type in (SOURCE_QUENCH, REDIRECT):
         return "advice"
     if icmp_type == UNREACHABLE and code == FRAGMENTATION_NEEDED:
-        # In RFC 9293's list of hard errors; but §3.7.2 asks for path MTU discovery, which lives from it.
+        # RFC 9293 lists it as a hard error; but §3.7.2 asks for path MTU discovery, which depends on it.
         return "path-mtu"
     return "hard" if icmp_type == UNREACHABLE and code not in SOFT_UNREACHABLE[4] else "soft"
 
 
 def says_undelivered(version: int, icmp_type: int, code: int) -> bool:
-    """Does a message say that the packet which it quotes did not reach a socket, whatever its size?
+    """Does a message say that the packet it quotes did not reach a socket, independent of its size?
 
-    Then a SYN that it quotes and that nothing else answers was `unreachable`: "destination unreachable" but for
-    "fragmentation needed", "time exceeded" (somebody on the way dropped it: RFC 792, RFC 4443 §3.3), and "parameter
-    problem" (whoever looked at it dropped it). Path MTU and advice say nothing of the kind: the sender goes on.
+    If so, a quoted SYN without any other answer was `unreachable`. True for "destination unreachable" except
+    "fragmentation needed", for "time exceeded" (dropped on the path: RFC 792, RFC 4443 §3.3), and for "parameter
+    problem" (dropped by the node that examined it). Path MTU and advice are false: the sender continues.
     """
     return kind(version, icmp_type, code) in ("hard", "soft")

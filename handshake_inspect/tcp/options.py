@@ -1,7 +1,7 @@
 """The option list of a TCP header (RFC 9293 §3.1, §3.2): kinds, lengths, and what each carries on a SYN.
 
-In: the octets after the fixed header. Out: `Options`. A list that breaks off or lies about its lengths gives what
-came before; nothing here raises.
+In: the octets after the fixed header. Out: `Options`. From a list that is truncated or has wrong lengths only the
+options before the error are read; nothing here raises.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from handshake_inspect.plain import plain
 
 END, NO_OPERATION, MSS, WINDOW_SCALE, SACK_PERMITTED, TIMESTAMPS = 0, 1, 2, 3, 4, 8
-#: RFC 7323 §2.3: the largest shift of a window that is used; a larger one counts as this.
+#: RFC 7323 §2.3: the largest window shift in use; a larger one counts as this.
 SHIFT_MAX = 14
 SACK, MD5, USER_TIMEOUT, AUTHENTICATION, MPTCP, FAST_OPEN, EXPERIMENT = 5, 19, 28, 29, 30, 34, 254
 #: RFC 6994 identifier of Fast Open in the shared experimental option (RFC 7413 §4.1.1, before kind 34).
 FAST_OPEN_EXPERIMENT = b"\xf9\x89"
-#: Lengths that an option can have, kind and length octets included: RFC 9293 §3.2, RFC 7323 §2.2 and §3.2, RFC 2018 §2
+#: Valid lengths of options, kind and length octets included: RFC 9293 §3.2, RFC 7323 §2.2 and §3.2, RFC 2018 §2
 #: and §3, RFC 2385 §3.0, RFC 5482 §3.1, RFC 5925 §2.2, RFC 8684 §3.1 to §3.9, RFC 7413 §4.1.1.
 LENGTHS = {
     MSS: (4,), WINDOW_SCALE: (3,), SACK_PERMITTED: (2,), SACK: (10, 18, 26, 34), TIMESTAMPS: (10,), MD5: (18,),
     USER_TIMEOUT: (4,), AUTHENTICATION: range(4, 41), MPTCP: range(3, 41), FAST_OPEN: (2, *range(6, 19, 2)),
 }  # fmt: skip
-#: Octets of their values that somebody asks of. Of MPTCP that is the subtype, of an experiment whose it is.
+#: Octets of their values in use here: for MPTCP the subtype, for an experiment its identifier.
 ASKED_OCTETS = {MSS: 2, WINDOW_SCALE: 1, MPTCP: 1, EXPERIMENT: 2}
 #: RFC 8684 §3: subtypes of MPTCP that a SYN carries.
 MP_CAPABLE, MP_JOIN = 0, 1
@@ -30,7 +30,7 @@ MP_CAPABLE, MP_JOIN = 0, 1
 
 @plain
 class Options:
-    """What one option list says. None or False: the option is absent or malformed."""
+    """The values of one option list. None or False: the option is absent or malformed."""
 
     #: RFC 9293 §3.7.1, octets.
     mss: int | None = None
@@ -44,8 +44,8 @@ class Options:
     fast_open_cookie: bytes | None = None
     #: RFC 8684 §3: the subtype and what follows it.
     mptcp: bytes | None = None
-    #: Kind and length of the first option with a length that it cannot have. One that ends behind the list is not
-    #: meant: the capture may have cut the frame.
+    #: Kind and length of the first option with an invalid length; None without one. An option that ends beyond the list
+    #: does not count: the capture may have truncated the frame.
     malformed: tuple[int, int] | None = None
 
     @property
@@ -67,17 +67,17 @@ def walk(octets: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def is_cut(octets: bytes) -> bool:
-    """Did the capture cut this list? A whole one is whole words (RFC 9293 §3.1); `capture.headers.options` sees to it.
+    """Did the capture truncate this list? A complete one is whole words (RFC 9293 §3.1), as `capture.headers` ensures.
 
-    What a list that was cut does not have, its sender may have sent.
+    Options missing from a truncated list may have been sent.
     """
     return len(octets) % 4 != 0
 
 
 def _places(octets: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield where each option but "no operation" begins, its kind, and the length that it names.
+    """Yield the offset of each option but "no operation", its kind, and its length octet.
 
-    The last one may have a length below 2, or one that reaches behind the list.
+    The last one may have a length below 2, or one that reaches beyond the list.
     """
     at = 0
     while at < len(octets) and octets[at] != END:
@@ -91,9 +91,9 @@ def _places(octets: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def gist(octets: bytes) -> bytes:
-    """Return an option list up to its end, with zeros for what nobody asks of: cookies, keys, timestamps, blocks.
+    """Return an option list up to its end, with zeros for values not used here: cookies, keys, timestamps, blocks.
 
-    It reads alike, but for these octets: `parse` says the same of it.
+    `parse` returns the same for it, except for these octets.
     """
     told, end = bytearray(octets), 0
     for at, kind, length in _places(octets):
@@ -105,7 +105,7 @@ def gist(octets: bytes) -> bytes:
 
 
 def parse(octets: bytes) -> Options:
-    """Read the option list of a SYN. Of an option that stands twice the first counts."""
+    """Parse the option list of a SYN. Of a repeated option the first counts."""
     seen: dict[int, bytes] = {}
     for kind, value in walk(octets):
         if kind == EXPERIMENT and value[:2] == FAST_OPEN_EXPERIMENT:
@@ -124,7 +124,7 @@ def parse(octets: bytes) -> Options:
 
 
 def _malformed(octets: bytes) -> tuple[int, int] | None:
-    """Return kind and length of the first option of a list with a length that it cannot have."""
+    """Return kind and length of the first option of a list with an invalid length; None without one."""
     for _, kind, length in _places(octets):
         if length < 2 or length not in LENGTHS.get(kind, (length,)):
             return kind, length

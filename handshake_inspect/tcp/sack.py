@@ -1,6 +1,6 @@
-"""Selective acknowledgment: the blocks of the SACK option (RFC 2018 §3), and octets that came twice (RFC 2883 §4).
+"""Selective acknowledgment: the blocks of the SACK option (RFC 2018 §3), and duplicate octets (RFC 2883 §4).
 
-In: the option list of a header. Out: the edges that it names. A list that breaks off says nothing of its blocks.
+In: the option list of a header. Out: the edges of its blocks; None for a truncated list.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from struct import iter_unpack
 
 from handshake_inspect.tcp.options import LENGTHS, SACK, is_cut, walk
 
-#: The left edge of a block, its first number, and its right edge, the number behind its last one.
+#: The left edge of a block, its first sequence number, and its right edge, the number after its last one.
 Edges = tuple[int, int]
 
 
 @lru_cache(maxsize=1 << 12)
 def edges_in(octets: bytes) -> tuple[Edges, ...] | None:
-    """Return the blocks that an option list names; None if it has some, or may have, of which the capture has not all.
+    """Return the blocks in an option list; None if the capture does not have, or may not have, all of them.
 
-    Zeros stand where blocks were left out (`table.OptionLists`): a block is never empty.
+    Blocks that were left out are zeros (`table.OptionLists`): a real block is never empty.
     """
     value = next((value for kind, value in walk(octets) if kind == SACK), None)
     if value is None:
@@ -30,14 +30,14 @@ def edges_in(octets: bytes) -> tuple[Edges, ...] | None:
 
 
 def leaves_out_blocks(octets: bytes) -> bool:
-    """Has an option list zeros instead of the blocks that were captured?"""
+    """Does an option list have zeros instead of its captured blocks?"""
     return any(kind == SACK and len(value) + 2 in LENGTHS[SACK] and not any(value) for kind, value in walk(octets))
 
 
 def reports_duplicate(first: Edges, second: Edges | None, ack: int) -> bool:
-    """Does the first block report octets that came twice, and not what lies behind a gap?
+    """Does the first block report duplicate octets, and not octets beyond a gap?
 
-    It does if it is acknowledged, or a part of the second block (RFC 2883 §4.1, §4.2). All numbers are unwrapped.
+    It does if it is acknowledged, or part of the second block (RFC 2883 §4.1, §4.2). All numbers are unwrapped.
     """
     if first[1] <= ack:
         return True

@@ -1,8 +1,8 @@
-"""Where RFC 9293 says what each cell of the table of states does, and in one sentence what it says.
+"""The section of RFC 9293 for each cell of the table of states, and its content in one sentence.
 
-In: a state and an event of `states.TRANSITIONS`. Out: the `Rule`: every cell of that table has one, self-loops too. A
-segment that arrives is §3.10.7 (and there its numbered check), a call of the program §3.10.1 to §3.10.5, a timer
-§3.10.8. Where a capture shows an act that the RFC does not provide for, the sentence says so.
+In: a state and an event of `states.TRANSITIONS`. Out: the `Rule`: every cell of that table has one, self-loops too. An
+arriving segment is in §3.10.7 (with the number of the check), a call of the program in §3.10.1 to §3.10.5, a timer in
+§3.10.8. For acts that captures show but the RFC does not provide for, the sentence says so.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from handshake_inspect.tcp.states import Event, State
 
 
 class Rule(NamedTuple):
-    """What one cell of the table rests on."""
+    """The source of one cell of the table."""
 
     #: "RFC 9293 §3.10.7.4, fifth".
     section: str
-    #: One sentence, without its full stop, that is true of every end in that state.
+    #: One sentence, without its full stop, that is true for every end in that state.
     says: str
 
 
@@ -44,7 +44,7 @@ _RESET = _rule("3.10.7.4, second", "an RST with the number that is expected next
 _REFUSED = _rule("3.10.7.4, second", "after an active OPEN an RST means that the connection is refused")
 _SAME_FIN = _rule("3.10.7.4, eighth", "the same FIN again changes nothing: it is acknowledged again")
 
-#: state -> event -> what the cell of `TRANSITIONS` rests on.
+#: state -> event -> source of the cell of `TRANSITIONS`.
 RULES: dict[State, dict[Event, Rule]] = {
     State.CLOSED: {
         Event.PASSIVE_OPEN: _rule("3.10.1", "a passive OPEN waits for whoever may come"),
@@ -151,20 +151,20 @@ RULES: dict[State, dict[Event, Rule]] = {
     },
 }
 
-#: A SYN-ACK is two events of the table and one move of the RFC: past SYN-RECEIVED, not through it.
+#: A SYN-ACK is two events in the table, but one transition in the RFC: past SYN-RECEIVED, not through it.
 SYN_ACK_IN_SYN_SENT = _rule("3.10.7.3, fourth", "the SYN acknowledges its own as well: the connection is open at once")
-#: A segment that its sender repeats, whatever it is.
+#: A retransmission of any segment.
 REPEATED = _SENT_AGAIN
 
-#: Kind of an ICMP error (`icmp.Kind`) -> what TCP is to do about it. None of them moves a state by itself.
+#: Kind of an ICMP error (`icmp.Kind`) -> required reaction of TCP. None changes a state by itself.
 ICMP_RULES: dict[str, Rule] = {
     "hard": _rule("3.9.2.2", "a hard error: TCP should abort (SHLD-26), though many only do while they open"),
     "soft": _rule("3.9.2.2", "a soft error: TCP must not abort (MUST-56), though many do while they open"),
-    # §3.9.2.2 has IPv4's code 4 among the hard errors; but §3.7.2 asks for path MTU discovery, which lives from it.
+    # §3.9.2.2 lists code 4 of IPv4 as a hard error; but §3.7.2 asks for path MTU discovery, which depends on it.
     "path-mtu": _rule(
         "3.7.2", "the packet is too large for a link on the way: TCP sends less at once (RFC 1191, of IPv6 RFC 8201)"
     ),
     "advice": _rule("3.9.2.2", "it is discarded: TCP does nothing about it"),
 }
-#: An error about a segment that was never sent.
+#: An error that quotes a segment that was never sent.
 ICMP_NEVER_SENT = Rule("RFC 5927 §4.1", "it quotes a number that was never sent: it is forged, or about something else")

@@ -1,16 +1,16 @@
 """The state diagram of RFC 9293 (§3.3.2, Figure 5) as one table: how an end of a connection moves.
 
-Theory of operation. An *end* is one socket's side of one connection. It moves when it acts itself (`SEND_...`) or
-when a segment of its peer reaches it (`RECEIVE_...`). Which events a captured segment is, and when it arrived, is
-decided by sequence arithmetic elsewhere (`connections.events`); this table alone says what an event does. A segment
-that is several events is walked in the order of §3.10.7.4: RST, SYN, ACK, FIN. So a FIN,ACK needs no row of its own:
-FIN-WAIT-1 goes to FIN-WAIT-2 by its ACK and on to TIME-WAIT by its FIN, in one step.
+Theory of operation. An *end* is one socket's side of one connection. It changes state when it acts itself
+(`SEND_...`) or when a segment of its peer arrives (`RECEIVE_...`). Sequence arithmetic elsewhere decides which events
+a captured segment causes, and when it arrived (`connections.events`); this table alone defines what an event does. A
+segment with several events is processed in the order of §3.10.7.4: RST, SYN, ACK, FIN. So a FIN,ACK needs no row of
+its own: FIN-WAIT-1 goes to FIN-WAIT-2 by its ACK and on to TIME-WAIT by its FIN, in one step.
 
-Two states have the same name in the RFC and different futures, so they are two rows here: SYN-RECEIVED after a
-passive OPEN returns to LISTEN on a reset, after an active OPEN (simultaneous open) it is CLOSED (§3.10.7.4, second).
+One state of the RFC has two different continuations, so it has two rows here: SYN-RECEIVED after a passive OPEN
+returns to LISTEN on a reset, after an active OPEN (simultaneous open) it goes to CLOSED (§3.10.7.4, second).
 
 Every cell is written out, self-loops included. An absent cell is an event that cannot happen to an end in that
-state; a capture that seems to show it (a damaged, forged or incomplete one) leaves the end where it is.
+state; if a capture seems to show it (a damaged, forged or incomplete one), the state does not change.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class State(Enum):
         #: The name as RFC 9293 spells it.
         self.label = cast(StateName, name.partition(" ")[0])
 
-    #: There is one object for each state. What `Enum` has is 0.2 us of Python, several times for each behaviour.
+    #: Each state is a single object. The hash of `Enum` takes 0.2 us in Python, several times for each behaviour.
     __hash__ = object.__hash__
 
 
@@ -59,7 +59,7 @@ class Event(IntEnum):
     SEND_FIN = 4  # CLOSE: close() or shutdown()
     RECEIVE_ACK_OF_FIN = 5
     RECEIVE_FIN = 6
-    SEND_RST = 7  # ABORT, or the answer to a segment for which there is no connection
+    SEND_RST = 7  # ABORT, or the answer to a segment without a connection
     RECEIVE_RST = 8  # at RCV.NXT (§3.10.7.4, first: check sequence number; RFC 5961 §3)
     RECEIVE_RST_OF_SYN = 9  # it acknowledges our SYN (§3.10.7.3, second)
     TIMEOUT_2MSL = 10  # no segment shows it
@@ -70,7 +70,7 @@ class Event(IntEnum):
         return _WORDS[self]
 
 
-#: Each event at the place of its code: to call `Event` takes 10 times as long.
+#: Events by code: a call of `Event` takes 10 times as long.
 EVENTS = tuple(Event)
 
 _WORDS = {
@@ -89,7 +89,7 @@ _WORDS = {
 
 S, E = State, Event
 
-#: state -> event -> state. The only place that says how TCP moves.
+#: state -> event -> next state. The only definition of the transitions of TCP.
 TRANSITIONS: dict[State, dict[Event, State]] = {
     S.CLOSED: {
         E.PASSIVE_OPEN: S.LISTEN,
@@ -147,7 +147,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         E.RECEIVE_ACK_OF_SYN: S.FIN_WAIT_1,
         E.SEND_FIN: S.FIN_WAIT_1,  # retransmission
         E.RECEIVE_ACK_OF_FIN: S.FIN_WAIT_2,
-        E.RECEIVE_FIN: S.CLOSING,  # it did not ack ours: the FINs crossed (§3.6, Figure 13)
+        E.RECEIVE_FIN: S.CLOSING,  # it did not acknowledge ours: the FINs crossed (§3.6, Figure 13)
         E.SEND_RST: S.CLOSED,
         E.RECEIVE_RST: S.CLOSED,
     },

@@ -1,9 +1,9 @@
-"""How long TIME-WAIT lasts, what restarts it, and how many ports it may take, by whose rules: what is assumed.
+"""Assumptions about TIME-WAIT for each system: how long it lasts, what restarts it, and how many ports it may take.
 
-A capture shows when TIME-WAIT begins. When it ends is a matter of the system that holds it: RFC 9293 §3.6.1 asks for
-2 MSL, and an MSL is two minutes (§3.4.2), which hardly anybody waits. So it is with the ports from which connect()
-takes one, of which each TIME-WAIT of a client keeps one for a while. Read §3.6.1, §3.10.7.4 (eighth) and RFC 6335 §6
-first.
+A capture shows when TIME-WAIT begins. Its end depends on the system that holds it: RFC 9293 §3.6.1 asks for 2 MSL,
+and an MSL is two minutes (§3.4.2), but hardly any system waits that long. The range of ports from which connect()
+takes one also depends on the system; each TIME-WAIT of a client occupies one of them. Read §3.6.1, §3.10.7.4 (eighth)
+and RFC 6335 §6 first.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from decimal import Decimal, InvalidOperation
 from handshake_inspect.plain import plain
 
 SECOND_NS = 1_000_000_000
-#: More than this is no TIME-WAIT, and would not fit beside a time of day in 64 bits.
+#: Longest accepted TIME-WAIT; a longer one, added to a time, might not fit into 64 bits.
 LONGEST_S = 1_000_000_000
-#: What Linux keeps of a connection in TIME-WAIT (slabinfo of 6.18, x86-64: objsize of tw_sock_TCP and tw_sock_TCPv6).
+#: Memory of a TIME-WAIT in Linux (slabinfo of 6.18, x86-64: objsize of tw_sock_TCP and tw_sock_TCPv6).
 LINUX_OCTETS = 256
 
 
@@ -25,12 +25,12 @@ class PortRange:
 
     first: int
     last: int
-    #: Who says so, in words: a system and its setting; "" if nobody but the caller.
+    #: Source of the range: a system and its setting; "" if the caller gave it.
     source: str = ""
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Count of ports."""
         return self.last - self.first + 1
 
     def __str__(self) -> str:
@@ -39,27 +39,27 @@ class PortRange:
 
 @plain
 class Profile:
-    """One assumption about the systems that hold TIME-WAIT."""
+    """The assumed behaviour of the systems that hold TIME-WAIT."""
 
-    #: As it stands in `time_wait[].profile`: a name of `PROFILES`, or a number of seconds with its unit ("45s").
+    #: Value of `time_wait[].profile`: a name of `PROFILES`, or a number of seconds with its unit ("45s").
     name: str
     length_ns: int
     #: The assumption in words.
     assumption: str
-    #: The ports from which connect() takes one, unless somebody has set others.
+    #: The default range of ports from which connect() takes one.
     ports: PortRange
-    #: Does every segment with an ACK start the time again, but an RST, or only a repeated FIN (§3.10.7.4, eighth)?
+    #: Does every segment with an ACK except an RST restart it, or only a retransmitted FIN (§3.10.7.4, eighth)?
     any_segment_restarts: bool = False
 
 
-#: What Linux has as long as nobody sets it (inet_init_net() in net/ipv4/af_inet.c). A number of seconds has it too.
+#: The default of Linux (inet_init_net() in net/ipv4/af_inet.c). Profiles given in seconds use it too.
 LINUX_PORTS = PortRange(32768, 60999, "Linux: ip_local_port_range")
 
 PROFILES = {
     profile.name: profile
     for profile in (
         # TCP_TIMEWAIT_LEN (include/net/tcp.h), a constant that no sysctl changes; tcp_timewait_state_process()
-        # reschedules for whatever has an ACK: measured with a FIN, late data, and a bare ACK.
+        # reschedules for any segment with an ACK: measured with a FIN, late data, and a bare ACK.
         Profile("linux", 60 * SECOND_NS, "Linux: 60 s after the last ACK", LINUX_PORTS, any_segment_restarts=True),
         # RFC 6335 §6: the dynamic ports, which IANA never assigns.
         Profile(
@@ -70,7 +70,7 @@ PROFILES = {
         ),
         # net.inet.tcp.msl = 30000 ms; tcp_twcheck() looks for a repeated FIN. Solaris: tcp_time_wait_interval = 60000.
         # IPPORT_EPHEMERALFIRST (netinet/in.h) = 10000 is the default of net.inet.ip.portrange.first. FreeBSD 6 had
-        # 49152 there, which is that of portrange.hifirst now, for who asks for IP_PORTRANGE_HIGH.
+        # 49152 there, which now is the default of portrange.hifirst, used with IP_PORTRANGE_HIGH.
         Profile(
             "freebsd",
             60 * SECOND_NS,
