@@ -1,6 +1,6 @@
-"""The captures of a run, as they are read: each is opened when its time comes, decoded, and counted.
+"""Reads the captures of a run: each is opened when the run reaches its first time, decoded, and counted.
 
-In: `Input`s, or blocks of records of an interface. Out: blocks of rows, and what is known of each capture.
+In: `Input`s, or blocks of records of an interface. Out: blocks of rows, and a summary of each capture.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ if TYPE_CHECKING:  # only an index needs zip files
 
 
 class CaptureReading:
-    """Reads and decodes the captures of a run, and knows of each what is to be told of it.
+    """Reads and decodes the captures of a run, and holds the summary of each.
 
-    `forks`: copies of this process may read and decode large ones. `places`: where to note where everything stands.
+    `forks`: forked processes may read and decode large ones. `places`: stores the offsets of records, for an index.
     """
 
     def __init__(self, names: Names, workers: Workers, *, forks: bool = True, places: Places | None = None) -> None:
         self.names = names
         self.summaries: list[CaptureSummary] = []
-        #: What each capture was read from, if it can be read again.
+        #: Input of each capture; None if it cannot be read again.
         self.sources: list[Input | None] = []
-        #: Where each capture could not be read, by its number.
+        #: Damage of each capture, by its number.
         self.damage: dict[int, list[Damage]] = {}
         self._workers, self._forks, self._places = workers, forks, places
-        #: Of each capture that is being read: fragments of several are not mixed.
+        #: Decoder of each capture being read: fragments of different captures are not combined.
         self._decoders: dict[int, Decoder | ForkedReader] = {}
         self._link_types: list[set[int]] = []
-        #: Frames that hold no row, but for those that wait in decoders for the rest of their packet.
+        #: Counts of frames without a row, except fragments that wait in decoders for the rest of their packet.
         self._unread: Counter[str] = Counter()
 
     def begin(self, name: str, format_: str, source: Input | None = None) -> int:
-        """Begin another file or interface. Returns its number. `source`: what it can be read from again."""
+        """Begin another file or interface. Returns its number. `source`: the input from which it can be read again."""
         self.summaries.append(CaptureSummary(name, format_))
         self.sources.append(source)
         self._link_types.append(set())
@@ -57,29 +57,29 @@ class CaptureReading:
 
     @property
     def capture_names(self) -> list[str]:
-        """What each capture is called."""
+        """The name of each capture."""
         return [summary.name for summary in self.summaries]
 
     @property
     def unread(self) -> Counter[str]:
-        """Frames that hold no row, those among them that wait for the rest of their packet."""
+        """Counts of frames without a row, including fragments that wait for the rest of their packet."""
         return sum((one.unread() for one in self._decoders.values()), self._unread)
 
     def lanes(self) -> NDArray[np.int64]:
-        """Return a number for each capture, equal for those that follow each other in time."""
+        """Return the lane of each capture: captures that follow each other in time share one."""
         return lanes_of(self.summaries, self._decoders)
 
     def feeds(self, inputs: Sequence[Input], hooks: Hooks, begun: DecodingFork | None) -> list[Feed]:
-        """Begin captures, in the order given; those that cannot be used are left out. `begun` already reads the one."""
+        """Begin captures, in the order given; unusable ones are left out. `begun`: the fork that reads the only one."""
         feeds = [self._feed(one, len(inputs) > 1, hooks, begun) for one in inputs]
         return [feed for feed in feeds if feed is not None]
 
     def is_read_apart(self, one: Input) -> bool:
-        """Is a capture read by a copy of this process?"""
+        """Is a capture read in a forked process?"""
         return self._forks and one.is_read_apart(self._workers)
 
     def _feed(self, one: Input, is_one_of_several: bool, hooks: Hooks, begun: DecodingFork | None) -> Feed | None:
-        """Begin a capture, and see when it begins if there are others; None if it cannot be used."""
+        """Begin a capture, and read its first time if there are others; None if it cannot be used."""
         if hooks.stopped():
             return None
         opened_later = is_one_of_several and one.can_be_opened_again
@@ -104,13 +104,13 @@ class CaptureReading:
         """Read a capture from its beginning to its end."""
         try:
             opened = opened or one.open(hooks, ahead=self._workers.jobs > 1)
-        except CaptureError as error:  # it was there a moment ago
+        except CaptureError as error:  # the file has disappeared meanwhile
             hooks.failed(error)
             return
         decoded = self._decoded(one, opened, capture, begun)
         try:
             first = next(decoded, None)
-        except CaptureError as error:  # a copy of this process opens it once more
+        except CaptureError as error:  # a fork opens it again
             hooks.failed(error)
             return
         for records, block in chain([] if first is None else [first], decoded):
@@ -128,7 +128,7 @@ class CaptureReading:
     def _decoded(
         self, one: Input, opened: OpenCapture, capture: int, begun: DecodingFork | None
     ) -> Iterator[tuple[Frames, Block]]:
-        """Decode a capture, a large one apart: as long as there are more jobs than captures that are read so."""
+        """Decode a capture, a large one in a fork if there are more jobs than captures read in forks."""
         jobs_left = self._workers.jobs - 1 - sum(isinstance(each, ForkedReader) for each in self._decoders.values())
         if jobs_left > 0 and self.is_read_apart(one):
             self._decoders[capture], blocks = opened.apart(one, Decoder(self.names), capture, begun)
@@ -140,19 +140,19 @@ class CaptureReading:
         assert isinstance(decoder, Decoder)
         if not through_scapy:
             return decoder.decode(records, capture)
-        # Reading files does not pay for its import.
+        # Slow to import, and reading files does not need it.
         from handshake_inspect.capture.scapy_side.reader import decode_block
 
         return decode_block(records, self.names, capture, decoder.reassembler)
 
     def decoded(self, records: Records, capture: int, choose: Callable[[Block], Block]) -> Block:
-        """Decode a block of records as they come; what `choose` leaves of it is counted, and returned."""
+        """Decode a block of live records; count and return the block that `choose` makes of it."""
         block = choose(self._decode(records, capture))
         self._count(records, block, capture)
         return block
 
     def _count(self, records: Frames, block: Block, capture: int) -> None:
-        """Count a block of records, and what it was decoded to."""
+        """Count a block of records and its decoded rows."""
         types = self._link_types[capture]
         types.update(distinct(records.link_type))
         names = {LINK_TYPE_NAMES.get(one, f"link type {one}") for one in types}
@@ -160,7 +160,7 @@ class CaptureReading:
         self.count_rows(block, capture, len(records), records.time_ns)
 
     def count_rows(self, block: Block, capture: int, frames: int, time_ns: NDArray[np.int64]) -> None:
-        """Count rows, however they were made: of `frames` records, captured at `time_ns`."""
+        """Count rows of any origin: of `frames` records, captured at `time_ns`."""
         summary = self.summaries[capture]
         summary.frames += frames
         summary.segments += len(block.segments)

@@ -1,4 +1,4 @@
-"""Columns of text: numbers, words and addresses, spelled many at once, and put side by side as lines.
+"""Columns of text: numbers, words and addresses, formatted many at once, and joined to lines.
 
 In: numpy arrays, one entry per line. Out: `Cells`, columns of text in UTF-8, and lines made of them.
 
@@ -21,28 +21,28 @@ from handshake_inspect.arrays import Mask
 Integers = NDArray[Any]
 Octets = NDArray[np.uint8]
 T = TypeVar("T")
-#: Text, many lines of it.
+#: Text of many lines.
 Utf8 = bytes | bytearray | memoryview
 
-#: Digits are looked up four at a time.
+#: Digits are looked up in groups of four.
 GROUP = 10_000
 
 
 class Cells(NamedTuple):
     """A column of text. Shape (n,)."""
 
-    #: The text of each cell, of dtype S; behind its end stands anything.
+    #: The text of each cell, of dtype S; the octets after its end are arbitrary.
     octets: NDArray[np.bytes_]
-    #: How many octets each has. One number: all have as many, and nothing stands behind them.
+    #: Length of each cell in octets. A single number: all have this length, and no octets follow.
     length: Integers | int
 
     def take(self, rows: Integers | Mask) -> Cells:
-        """Return some of them."""
+        """Return the cells in these rows."""
         return Cells(self.octets[rows], self.length if isinstance(self.length, int) else self.length[rows])
 
 
 def lines(cells: Iterable[Cells | bytes], separator: bytes = b"") -> bytearray:
-    """Return the text of all lines, the cells of each side by side; `bytes` stand in every line."""
+    """Return the text of all lines, each the cells of its row joined; `bytes` are equal in every line."""
     separated = [part for cell in cells for part in (cell, separator)]
     pieces = _pieces([*separated[:-1], b"\n"])
     if len(pieces) == 1:
@@ -52,17 +52,17 @@ def lines(cells: Iterable[Cells | bytes], separator: bytes = b"") -> bytearray:
     begin, octets = _line_begins(pieces)
     text = bytearray(octets + max(piece.octets.itemsize for piece in pieces))
     _put(pieces, begin, text)
-    if isinstance(pieces[0].length, int):  # what stood behind the ends of lines is overwritten
+    if isinstance(pieces[0].length, int):  # octets after the ends of lines overwrote the first piece
         _put(pieces[:1], begin, text)
     del text[octets:]
     return text
 
 
 def _reach_no_further_than_the_next_begin(pieces: Sequence[Cells]) -> bool:
-    """Say whether lines can be written where they belong, piece by piece.
+    """Can lines be written to their final places, piece by piece?
 
-    What stands behind the end of a piece may reach over what is written later: the rest of its line, and the first
-    piece of the next one, if that is no wider than its text and can be written once more.
+    Octets after the end of a piece may overlap only what is written later: the rest of its line, and the first piece of
+    the next line, if that has a fixed length and can be written again.
     """
     shortest = [int(np.min(piece.length, initial=piece.octets.itemsize)) for piece in pieces]
     rest = shortest[0] if isinstance(pieces[0].length, int) else 0
@@ -74,13 +74,13 @@ def _reach_no_further_than_the_next_begin(pieces: Sequence[Cells]) -> bool:
 
 
 def _line_begins(pieces: Sequence[Cells]) -> tuple[Integers, int]:
-    """Return where each line begins if they stand one behind the other, and where the last one ends."""
+    """Return the offset of each line if they follow each other, and the end of the last one."""
     ends = np.cumsum(np.append(0, sum(piece.length for piece in pieces)))
     return ends[:-1], int(ends[-1])
 
 
 def beside(cells: Iterable[Cells | bytes]) -> Cells:
-    """Make one cell of several."""
+    """Join the cells of each row to one cell."""
     pieces = _pieces(cells)
     if len(pieces) == 1:
         return pieces[0]
@@ -93,10 +93,10 @@ def beside(cells: Iterable[Cells | bytes]) -> Cells:
 
 
 def _put(pieces: Iterable[Cells], begin: Integers, text: bytearray | Octets) -> Integers:
-    """Write pieces behind each other into a text, from these places on. Returns where the last ones end.
+    """Write the pieces of each line one after the other into a text, from offset `begin` on. Returns the ends.
 
-    Each is written as wide as its column is, where the one before it ends: so the next one overwrites what stands
-    behind its end. Of a line of csv that takes 100 ns, where to leave out one octet after the other takes 250.
+    Each piece is written in the full width of its column, at the end of the one before it, so the next one overwrites
+    the octets after its end. This takes 100 ns for a line of csv, where removing octets one by one takes 250.
     """
     end = begin.copy()
     for octets, length in pieces:
@@ -106,7 +106,7 @@ def _put(pieces: Iterable[Cells], begin: Integers, text: bytearray | Octets) -> 
 
 
 def _pieces(cells: Iterable[Cells | bytes]) -> list[Cells]:
-    """Put what has one length in all lines together where it is side by side: it is written at once."""
+    """Join adjacent cells of fixed length to one piece, which is written at once."""
     pieces: list[Cells] = []
     fixed: list[Cells | bytes] = []
     for cell in cells:
@@ -121,7 +121,7 @@ def _pieces(cells: Iterable[Cells | bytes]) -> list[Cells]:
 
 
 def _in_one(cells: Sequence[Cells | bytes]) -> Cells:
-    """Make one cell of several that have one length each; and only one, for all lines, of what stands in every line."""
+    """Join cells of fixed length to one; if all are equal in every line, the result has a single row for all lines."""
     columns = [np.array([cell]) if isinstance(cell, bytes) else cell.octets for cell in cells]
     if len(columns) == 1:
         return Cells(columns[0], columns[0].itemsize)
@@ -133,7 +133,7 @@ def _in_one(cells: Sequence[Cells | bytes]) -> Cells:
 
 
 def _anywhere(text: bytearray | Octets, width: int) -> NDArray[np.void]:
-    """Return what begins at each octet of a text, so many octets of it, as a view."""
+    """Return a view of a text with the `width` octets that begin at each offset."""
     octets = len(text) if isinstance(text, bytearray) else text.size
     return np.ndarray((max(octets - width + 1, 0),), f"V{width}", text, 0, (1,))
 
@@ -152,20 +152,20 @@ def repeated(text: bytes, count: int) -> Cells:
 
 
 def placed(cells: Cells, at: Integers, count: int) -> Cells:
-    """Return `count` cells: these in their places, the others empty."""
+    """Return `count` cells: these at the indices `at`, the others empty."""
     octets, length = np.zeros(count, cells.octets.dtype), np.zeros(count, np.intp)
     octets[at], length[at] = cells.octets, cells.length
     return Cells(octets, length)
 
 
 def words(values: Sequence[T], number: Integers, spell: Callable[[T], str] = str) -> Cells:
-    """Return for each line the value with its number, spelled. Each value that occurs is spelled once."""
+    """Return for each line the value with its number as text. Each value that occurs is formatted once."""
     occurring, place = distinct(number)
     return of_texts([spell(values[one]) for one in occurring.tolist()], place)
 
 
 def of_texts(texts: Sequence[str], place: Integers) -> Cells:
-    """Return for each line the text at a place."""
+    """Return for each line the text at an index."""
     encoded = [text.encode() for text in texts]
     length = np.array([*map(len, encoded)], np.intp)
     octets: NDArray[np.bytes_] = np.array(encoded, np.bytes_)[place]
@@ -173,12 +173,12 @@ def of_texts(texts: Sequence[str], place: Integers) -> Cells:
 
 
 def is_one(values: Integers | Mask) -> bool:
-    """Is one value in all lines?"""
+    """Is the value equal in all lines?"""
     return bool((values == values[0]).all())
 
 
 def distinct(number: Integers) -> tuple[Integers, Integers]:
-    """Return which numbers occur, rising, and of each one its place among them. Small numbers need no sort."""
+    """Return the distinct numbers, rising, and the index of each number in them. Small numbers need no sort."""
     if len(number) and is_one(number):
         return number[:1], np.zeros(len(number), np.intp)
     if number.max(initial=0) > len(number):
@@ -188,12 +188,12 @@ def distinct(number: Integers) -> tuple[Integers, Integers]:
 
 
 def numbers(values: Integers) -> Cells:
-    """Spell whole numbers in decimal."""
+    """Format whole numbers in decimal."""
     return _digits(values) if values.min(initial=0) >= 0 else beside([_signs(values), _digits(_magnitudes(values))])
 
 
 def seconds(microseconds: Integers) -> Cells:
-    """Spell times in microseconds as seconds: "1795243228.188806"."""
+    """Format times in microseconds as seconds: "1795243228.188806"."""
     whole, rest = np.divmod(_magnitudes(microseconds), 1_000_000)
     return beside([_signs(microseconds), _digits(whole), b".", _last(_all_digits(rest, 0, 999_999), 6)])
 
@@ -207,7 +207,7 @@ def _magnitudes(values: Integers) -> NDArray[np.uint64]:
 
 
 def _digits(values: Integers) -> Cells:
-    """Spell whole numbers that are not negative."""
+    """Format whole numbers that are not negative."""
     most = int(values.max(initial=0))
     least = int(values.min(initial=most))
     shortest, longest = len(str(least)), len(str(most))
@@ -220,7 +220,7 @@ def _digits(values: Integers) -> Cells:
     length = np.full(len(values), shortest)
     for place in range(shortest, longest):
         length += values >= 10**place
-    if digits.shape[1] == 8:  # a shift is faster than a look at any octet
+    if digits.shape[1] == 8:  # a shift is faster than an access to single octets
         word = digits.view("<u8").reshape(-1) >> (64 - 8 * length).view(np.uint64)
         return Cells(word.astype("<u8", copy=False).view("S8"), length)
     begin = np.arange(1, len(values) + 1) * digits.shape[1] - length
@@ -234,9 +234,9 @@ def _last(digits: Octets, count: int) -> Cells:
 
 
 def _all_digits(values: Integers, least: int, most: int) -> Octets:
-    """Return the digits of whole numbers between these two, with zeros before them. Shape (n, digits).
+    """Return the digits of whole numbers from `least` to `most`, with leading zeros. Shape (n, digits).
 
-    Of numbers that lie close together, as times do, the first digits are equal: these are spelled once.
+    Numbers that lie close together, as times do, have equal first digits: these are formatted once.
     """
     places = -(-len(str(most)) // 4)
     differ = next(count for count in range(1, places + 1) if least // GROUP**count == most // GROUP**count)
@@ -255,7 +255,7 @@ def _all_digits(values: Integers, least: int, most: int) -> Octets:
 
 @cache
 def _groups() -> NDArray[np.uint32]:
-    """Return every group of four digits, spelled, as the word of its octets.
+    """Return every group of four digits as a word with the octets of its text.
 
     A word is looked up four times as fast as a byte string of its size.
     """
@@ -265,13 +265,13 @@ def _groups() -> NDArray[np.uint32]:
 
 @cache
 def _small_numbers() -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
-    """Spell the numbers of one group without zeros before them: the word of the octets of each, and its length."""
+    """Return the numbers of one group without leading zeros: the word of the octets of each, and its length."""
     zeros = (np.arange(GROUP)[:, None] < (1000, 100, 10)).sum(axis=1)
     return (_groups() >> (8 * zeros).astype(np.uint32)).astype("<u4"), 4 - zeros
 
 
 def addresses(ip_version: Integers, upper: Integers, lower: Integers) -> Cells:
-    """Spell addresses, held as two words of 64 bits, as `ipaddress` does."""
+    """Format addresses, held as two words of 64 bits, as `ipaddress` does."""
     v6 = np.flatnonzero(ip_version != 4)
     spelled, length = _ipv4(lower)
     if not len(v6):
@@ -283,7 +283,7 @@ def addresses(ip_version: Integers, upper: Integers, lower: Integers) -> Cells:
 
 
 def _ipv4(lower: Integers) -> tuple[NDArray[np.bytes_], Integers]:
-    """Spell IPv4 addresses: two of the four numbers are one word of octets, and are looked up at once."""
+    """Format IPv4 addresses: two of the four numbers form one word of octets, and are looked up at once."""
     texts, lengths = _pairs()
     pairs = lower.astype(">u4").view(">u2").astype(np.intp).reshape(-1, 2)
     octets, length = texts[pairs], lengths[pairs]
@@ -295,7 +295,7 @@ def _ipv4(lower: Integers) -> tuple[NDArray[np.bytes_], Integers]:
 
 @cache
 def _pairs() -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """Spell all pairs of numbers of an address: "192.168." as the word of its octets (see `_groups`); its length."""
+    """Format all pairs of numbers of an address: "192.168." as the word of its octets (see `_groups`); its length."""
     one = np.array([b"%d." % number for number in range(256)], "S8").view("<u8")
     length = np.array([len(str(number)) + 1 for number in range(256)], np.intp)
     pairs = one[:, None] | one << (8 * length).astype(np.uint64)[:, None]
@@ -303,7 +303,7 @@ def _pairs() -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
 
 
 def _ipv6(upper: Integers, lower: Integers) -> tuple[NDArray[np.bytes_], Integers]:
-    """Spell IPv6 addresses (RFC 5952 §4): groups of 16 bits without their leading zeros, a colon behind each."""
+    """Format IPv6 addresses (RFC 5952 §4): groups of 16 bits without leading zeros, a colon after each."""
     groups = np.stack([upper, lower], axis=1).astype(">u8").view(">u2").astype(np.intp)
     left_out = _left_out()[np.packbits(groups == 0, axis=1)[:, 0]]
     groups += left_out
@@ -319,13 +319,13 @@ def _ipv6(upper: Integers, lower: Integers) -> tuple[NDArray[np.bytes_], Integer
     return spelled, length
 
 
-#: What stands in the place of groups that are not spelled: numbers above all groups.
+#: Replacements of groups that are not written: numbers above all groups.
 NOTHING, COLON, COLONS = range(1 << 16, (1 << 16) + 3)
 
 
 @cache
 def _hex_groups() -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """Spell all groups of an IPv6 address: "dead:" as the word of its octets (see `_groups`), and its length."""
+    """Format all groups of an IPv6 address: "dead:" as the word of its octets (see `_groups`), and its length."""
     group = np.arange(1 << 16)[:, None]
     octets = np.zeros((1 << 16, 8), np.uint8)
     octets[:, :4] = np.frombuffer(b"0123456789abcdef", np.uint8)[group >> (12, 8, 4, 0) & 15]
@@ -338,15 +338,15 @@ def _hex_groups() -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
 
 @cache
 def _left_out() -> NDArray[np.intp]:
-    """Say which groups are not spelled, and what stands there: of the first longest run of zeros only "::".
+    """Return the groups that are not written, and their replacements: the first longest run of zeros becomes "::".
 
-    Shapes (256, 8): the first index has a bit for each of the 8 groups that is zero, the highest for the first one. 0:
-    the group is spelled.
+    Shape (256, 8): the first index has a bit for each of the 8 groups that is zero, the highest for the first one. 0:
+    the group is written.
     """
     left_out = np.zeros((256, 8), np.intp)
     for zeros in range(256):
         run = max(re.finditer("11+", f"{zeros:08b}"), key=lambda run: len(run.group()), default=None)
         if run is not None:
             left_out[zeros, slice(*run.span())] = NOTHING
-            left_out[zeros, run.start()] = COLON if run.start() else COLONS  # the group before it brings the other one
+            left_out[zeros, run.start()] = COLON if run.start() else COLONS  # the group before it has the other colon
     return left_out

@@ -1,10 +1,9 @@
-"""Forks: copies of this process, each with an interpreter of its own and everything that this one has.
+"""Forks: copies of this process, each with its own interpreter and all data of this one.
 
-In: what a copy is to make, and what it is asked for. Out: what it made, in the same order, sent through a pipe and
-through memory that both have in common.
+In: a function, and requests to it. Out: its results, in the same order, sent through a pipe and through shared memory.
 
-Where processes cannot be copied safely (Windows has none, macOS warns of it, and another thread may hold a lock that
-the copy waits for without end) there are none.
+No forks are made where that is not safe: Windows has no fork, macOS warns of it, and another thread may hold a lock
+for which the fork would wait without end.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ if TYPE_CHECKING:
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
 
-#: Memory that a process and its copy have in common for what is made, and for how many things at once, unless it is
-#: said. To send them through a pipe takes five times as long.
+#: Octets of shared memory for the results of a fork, and the default number of results it holds at once. Sending them
+#: through a pipe takes five times as long.
 COMMON_OCTETS, ROOMS = 1 << 25, 2
 
 
 class Onlooker(threading.Thread):
-    """A thread that only shows how far the work is: no lock that it holds is one that a copy needs."""
+    """A thread that only shows progress: it holds no lock that a fork needs."""
 
 
 def can_fork() -> bool:
-    """Say whether a copy of this process can work as this one does: one of `multiprocessing.Pool` may have none."""
+    """Can a fork of this process be made and work safely? Workers of `multiprocessing.Pool` may not fork."""
     here = threading.current_thread()
     others = (one for one in threading.enumerate() if one is not here and not isinstance(one, Onlooker))
     known = sys.modules.get("multiprocessing.process")
@@ -47,15 +46,14 @@ def can_fork() -> bool:
 
 
 class ForkDied(Exception):  # noqa: N818 - it says what happened
-    """A copy of this process ended before its work did, or never began: there was too little memory perhaps."""
+    """A fork ended before its work did, or never began, perhaps for lack of memory."""
 
 
 class Fork(Generic[Asked, Made]):
-    """A copy of this process that makes what it is asked for; begun at once, and ended where the context ends.
+    """A fork of this process that serves requests; it starts at once, and ends with the context.
 
-    `make` is given what is asked for, as it comes, and yields what is made of it, in the same order. No more may be
-    asked for, ahead of what is taken, than there are `rooms`. The process must be one that `can_fork`; ForkDied is
-    raised if the system does not let the copy begin.
+    `make` gets the requests as they arrive, and yields the result of each, in order. At most `rooms` requests may be
+    ahead of the results taken. `can_fork` must be true for the process; raises ForkDied if the system refuses the fork.
     """
 
     def __init__(self, make: Callable[[Iterable[Asked]], Iterable[Made]], rooms: int = ROOMS) -> None:
@@ -67,7 +65,7 @@ class Fork(Generic[Asked, Made]):
             self.rooms = _Rooms(rooms)
             self._process = context.Process(target=_send_each, args=(make, self._here, there, self.rooms), daemon=True)
             with warnings.catch_warnings(), _no_signals():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours look on, those of numpy wait
+                warnings.simplefilter("ignore", DeprecationWarning)  # threads: ours only watch, those of numpy wait
                 self._process.start()
         except OSError:
             raise ForkDied from None
@@ -78,21 +76,21 @@ class Fork(Generic[Asked, Made]):
 
     def __exit__(self, *raised: object) -> None:
         self._here.close()
-        self._process.kill()  # it has nothing to tidy up
+        self._process.kill()  # it has nothing to clean up
         self._process.join()
         self.rooms.close()
 
     def fileno(self) -> int:
-        """Return what can be read from when something can be taken."""
+        """Return the descriptor that is readable when a result can be taken."""
         return self._here.fileno()
 
     def ask(self, what: Asked) -> None:
-        """Have one thing more made. That it died is said to whoever takes."""
+        """Send a request. If the fork died, the next `take` reports that."""
         with contextlib.suppress(OSError):
             self._here.send(what)
 
     def take(self) -> Made:
-        """Wait for what is made next. Raises what that raised, StopIteration behind the last thing, ForkDied."""
+        """Wait for the next result. Raises the exception of `make`, StopIteration after the last one, or ForkDied."""
         came = self.rooms.received(self._here)
         if isinstance(came, _Ended):
             raise came.error or StopIteration
@@ -101,7 +99,7 @@ class Fork(Generic[Asked, Made]):
 
 
 class ForkAhead(Fork[None, Made]):
-    """A copy that iterates `make()`, up to `rooms` things ahead of what is taken. Iterated once: what it makes."""
+    """A fork that iterates `make()`, up to `rooms` results ahead of those taken. Iterated once, it yields these."""
 
     def __init__(self, make: Callable[[], Iterable[Made]], rooms: int = ROOMS) -> None:
         super().__init__(lambda asked: (made for _, made in zip(asked, make())), rooms)  # noqa: B905 - ends with either
@@ -118,26 +116,26 @@ class ForkAhead(Fork[None, Made]):
 
 
 def ready(copies: Iterable[Fork[Asked, Made]]) -> list[Fork[Asked, Made]]:
-    """Wait until something can be taken of one of these copies or more. Returns these."""
+    """Wait until a result can be taken from at least one of these forks. Returns those with one."""
     from multiprocessing.connection import wait
 
-    return wait(copies)  # type: ignore[arg-type,return-value]  # whatever has a `fileno` will do
+    return wait(copies)  # type: ignore[arg-type,return-value]  # accepts any object with `fileno`
 
 
 @dataclass
 class _Ended:
-    """Sent behind everything that was made: by what the work ended, if that was an error."""
+    """Sent after all results: the error that ended the work, or None."""
 
     error: Exception | None
 
 
-#: What a copy leaves to whoever copied it.
+#: Signals that a fork leaves to its parent.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 
 
 @contextlib.contextmanager
 def _no_signals() -> Iterator[None]:
-    """Let signals wait: at one a copy that has just begun does what this process would do."""
+    """Block signals: at one, a fork that has just started would do what this process does."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -146,7 +144,7 @@ def _no_signals() -> Iterator[None]:
 
 
 def _be_a_copy() -> None:
-    """Leave it to whoever copied us to hear of signals, and to end us; if memory runs out, be the one that goes."""
+    """Leave signals, and ending this fork, to the parent; if memory runs out, be the process that is killed."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -155,37 +153,37 @@ def _be_a_copy() -> None:
 
 
 class _Rooms:
-    """Memory that both ends of a connection have in common, for the arrays of so many messages.
+    """Memory shared by both ends of a pipe, with room for the arrays of `count` messages.
 
-    A message is (rest, ends), pickled: `rest` is the pickle of what was made without its arrays, and the i-th of these
-    stands in the room of the message, from aligned(ends[i - 1]) to ends[i]. Without `ends` all is in `rest`: there was
-    no array, or not enough room. Message n is in room n % count, written anew when n has been taken.
+    A message is (rest, ends), pickled: `rest` is the pickle of the result without its arrays, and the i-th array is in
+    the room of the message, from aligned(ends[i - 1]) to ends[i]. Without `ends` all is in `rest`: there was no array,
+    or not enough room. Message n is in room n % count, which is reused once n has been taken.
     """
 
     def __init__(self, count: int) -> None:
         self.count, self.octets = count, COMMON_OCTETS // count
         self._memory = mmap.mmap(-1, COMMON_OCTETS)
-        #: How many messages were sent, or received, at this end.
+        #: Count of messages sent, or received, at this end.
         self._number = 0
 
     def _begin(self) -> int:
-        """Return where the room of the next message begins, and go on to that of the one behind it."""
+        """Return the offset of the room for the next message, and advance to the following one."""
         self._number += 1
         return (self._number - 1) % self.count * self.octets
 
     def close(self) -> None:
-        """Give the memory back, whoever still holds this."""
+        """Free the memory, even if this object is still referenced."""
         self._memory.close()
 
     @property
     def is_closed(self) -> bool:
-        """Is it given back?"""
+        """Is the memory freed?"""
         return self._memory.closed
 
     def received(self, here: Connection) -> Any:
-        """Return what comes next, each array in memory of its own: one that stays holds none of the others.
+        """Return the next result, each array in separate memory, so that keeping one does not keep the others.
 
-        Raises ForkDied if nothing will come, or not all of it.
+        Raises ForkDied if no complete message will come.
         """
         try:
             rest, ends = pickle.loads(here.recv_bytes())
@@ -198,7 +196,7 @@ class _Rooms:
         return pickle.loads(rest, buffers=arrays)
 
     def send(self, made: Any, there: Connection) -> None:
-        """Put the arrays of what was made into its room, if they fit, and send the message."""
+        """Write the arrays of a result into its room, if they fit, and send the message."""
         arrays: list[pickle.PickleBuffer] = []
         ends: list[int] = []
         rest = pickle.dumps(made, pickle.HIGHEST_PROTOCOL, buffer_callback=arrays.append)
@@ -216,12 +214,12 @@ class _Rooms:
 def _send_each(
     make: Callable[[Iterable[Asked]], Iterable[Any]], here: Connection, there: Connection, rooms: _Rooms
 ) -> None:
-    """Send what is made, and how it ended. What has no place in memory is left to whoever copied us."""
+    """Send the results, and how the work ended. If memory runs out, end silently: the parent does the work."""
     _be_a_copy()
     here.close()
     with contextlib.suppress(BrokenPipeError, EOFError, MemoryError):
         try:
-            for made in make(iter(there.recv, _Ended)):  # without end: EOFError ends it
+            for made in make(iter(there.recv, _Ended)):  # endless: EOFError ends it
                 rooms.send(made, there)
                 del made
             ended = _Ended(None)
@@ -233,12 +231,12 @@ def _send_each(
 
 
 def _aligned(place: int) -> int:
-    """Return the first place from here on at which an array may begin."""
+    """Return the first offset at or after `place` at which an array may begin."""
     return -(-place // 64) * 64
 
 
 def _sendable(error: Exception) -> Exception:
-    """Return an error with its traceback in a note, as one that arrives as it is."""
+    """Return an error with its traceback as a note; another one with its message if it cannot be pickled."""
     error.add_note(f"in a copy of the process:\n{''.join(traceback.format_exception(error))}")
     try:
         pickle.loads(pickle.dumps(error))

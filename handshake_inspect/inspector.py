@@ -1,6 +1,6 @@
-"""Captures -> `Inspection`: the only wiring of readers, decoder, engine and model.
+"""Captures -> `Inspection`: the only place that connects readers, decoder, engine and model.
 
-In: files, or blocks as they come. Out: what they show, at any time.
+In: files, or blocks as they arrive. Out: an `Inspection` of what was read so far, at any time.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ if TYPE_CHECKING:  # only an index needs zip files
 
 
 class Inspector:
-    """Takes captures block by block, and says at any time what they show so far.
+    """Takes captures block by block, and returns at any time an `Inspection` of what was read so far.
 
-    `inspect()` feeds it files. A live capture feeds it small blocks, asks what is new with each (`update`), and lets go
-    of connections that are over (`go_on`), by the rule `leaving`. For how long they are over the clock `steady_ns`
-    tells, one that nobody sets; without it the times of the frames do. While files are read connections may be let go
-    likewise: `told` is called with an `Inspection` of those that leave. `jobs` threads work on large captures (None:
-    one for each core); with `processes` copies of this process do, which is faster where no other thread runs in it.
+    `inspect()` feeds it files. A live capture feeds it small blocks, gets the news of each (`update`), and releases
+    connections that are over (`go_on`), by the rule `leaving`. How long they have been over is measured by the clock
+    `steady_ns`, which nobody sets, or without it by the times of the frames. While files are read, connections may be
+    released likewise: `told` is called with an `Inspection` of those released. `jobs` threads work on large captures
+    (None: one for each core); with `processes` forked processes do, faster where no other thread runs in this one.
     """
 
     def __init__(
@@ -71,30 +71,30 @@ class Inspector:
     ) -> None:
         self.workers = Workers(jobs or cores(), processes)
         self.names = names or Names()
-        # Names of what goes are not those of a copy of this process.
+        # No forks if connections are released: the released names would differ from those of a fork.
         self.reading = CaptureReading(self.names, self.workers, forks=leaving is None, places=places)
         self._clock = clock = RunClock(steady_ns)
         self._endless = EndlessAnalysis(self.names, leaving, clock, self._tell if told else None) if leaving else None
         self.analysis: Analysis = self._endless or Analysis(self.names, fold=fold, only=only)
         self.datagrams = Datagrams(clock, fold=fold and leaving is None)
         self._told = told
-        #: Where everything stands in files that can be read again, if somebody will ask for single connections.
+        #: Offsets in files that can be read again, recorded if single connections will be needed later; else None.
         self._places = places
-        #: Whose rules of TIME-WAIT are assumed.
+        #: The assumed rules of TIME-WAIT.
         self.profile = profile_of(profile)
-        #: Was everything read of the captures, to their ends?
+        #: Were all captures read to their ends?
         self._is_read = False
         self._ahead = PreparedConnections(self.analysis)
         self._again = RereadConnections(self._read_for_steps)
 
     def begin_capture(self, name: str, format_: str, source: Input | None = None) -> int:
-        """Begin another file or interface. Returns its number. `source`: what it can be read from again."""
+        """Begin another file or interface. Returns its number. `source`: the input from which it can be read again."""
         capture = self.reading.begin(name, format_, source)
         self._expect_copies()
         return capture
 
     def _expect_copies(self) -> None:
-        """Look for copies of a segment in another capture, if there are several."""
+        """If there are several captures, look for copies of segments across them."""
         if len(self.captures) > 1:
             self.analysis.gathering.copies_within_ns = INTERFACES_NS
             self.analysis.follow(None)
@@ -102,14 +102,14 @@ class Inspector:
 
     @property
     def captures(self) -> list[CaptureSummary]:
-        """What is told of each capture, by its number."""
+        """The summary of each capture, by its number."""
         return self.reading.summaries
 
     def read(self, inputs: Sequence[Input], hooks: Hooks | None = None, begun: DecodingFork | None = None) -> None:
-        """Take captures whole, in order of time over all of them; they are numbered in the order given.
+        """Read captures to their ends, in order of time over all of them; they are numbered in the order given.
 
-        `begun`: what reads the only one already, if something does; it numbers our `names`. Raises `CaptureError` if
-        one cannot be used at all, unless `hooks` say what becomes of it.
+        `begun`: the fork that already reads the only capture, if any; it numbers our `names`. Raises `CaptureError` if
+        one cannot be used at all, unless `hooks` handle that.
         """
         hooks = hooks or Hooks()
         apart = any(map(self.reading.is_read_apart, inputs))
@@ -125,17 +125,17 @@ class Inspector:
             self._take_of_file(block)
 
         try:
-            # A thread would be in the way of copies, which do more; and what goes may renumber what waits.
+            # A thread would prevent forks, which gain more; and releasing connections may renumber waiting blocks.
             jobs = 1 if apart or self._endless is not None else self.workers.jobs
             behind(take_in_turn, ((block, merge.single_until_ns) for block in merge), jobs)
             self._is_read = not hooks.stopped()
-        finally:  # what was read is inspected, whatever came between
+        finally:  # blocks that were read are inspected even after an error
             for block in merge.rest():
                 self._take_of_file(block)
             self.analysis.follow(lanes_of(self.captures))
 
     def _take_of_file(self, block: Block) -> None:
-        """Take rows of captures, whose own times are the clock."""
+        """Take rows of a file, whose own times serve as the clock."""
         for rows in (block.segments, block.datagrams):
             self._clock.advance(rows["time_ns"])
         self.take(block)
@@ -144,21 +144,21 @@ class Inspector:
     def add_records(
         self, records: Records, capture: int, choose: Callable[[Block], Block] = lambda block: block
     ) -> Block:
-        """Take what `choose` leaves of a block of records as they come. Returns what that is."""
+        """Take a block of live records, reduced by `choose`. Returns the reduced block."""
         block = self.reading.decoded(records, capture, choose)
         self._clock.advance(records.time_ns)
         self.take(block)
         return block
 
     def add_block(self, block: Block, capture: int, frames: int, time_ns: NDArray[np.int64]) -> SegmentTable:
-        """Take rows, however they were made: `frames` records, captured at `time_ns`. Returns the segments."""
+        """Take decoded rows of any origin: `frames` records, captured at `time_ns`. Returns the segments."""
         self.reading.count_rows(block, capture, frames, time_ns)
         self._clock.advance(time_ns)
         self.take(block)
         return block.segments
 
     def take(self, block: Block) -> None:
-        """Take rows in order of time, of one capture or of several."""
+        """Take rows in order of time, from one capture or several."""
         self.datagrams.add(block.datagrams, block.icmp_errors)
         conversations, _ = self.analysis.add(block.segments, block.icmp_errors)
         if self._places is not None:
@@ -166,13 +166,13 @@ class Inspector:
 
     @property
     def damage(self) -> list[Damage]:
-        """Where captures could not be read, in the order in which they were named."""
+        """Damage of all captures, in the order in which they were named."""
         return [place for _, places in sorted(self.reading.damage.items()) for place in places]
 
     def result(self, *, with_segments: bool = True) -> Inspection:
-        """Say what was found so far.
+        """Return an inspection of what was read so far.
 
-        `with_segments`: keep them, for whoever asks for `steps` or `rows`; else they go as they are decided, for good.
+        `with_segments`: keep the segments for later `steps` or `rows`; else they are freed for good once decided.
         """
         self._read_misjudged_again()
         captures = self.reading.capture_names
@@ -200,8 +200,8 @@ class Inspector:
     def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
         """Describe every segment of one stream; its captures are read again if its segments were folded.
 
-        So they are if SACK blocks were left out, as far as they can be read again.
-        Raises `CaptureError` if that is needed and not possible.
+        They are also read again, if possible, where SACK blocks were left out.
+        Raises `CaptureError` if folded segments cannot be read again.
         """
         try:
             return self._ahead.steps(connections, stream, coming, with_blocks=self._may_be_read_again)
@@ -209,26 +209,26 @@ class Inspector:
             return self._again.steps(connections, stream, coming)
 
     def update(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> list[Seen]:
-        """Describe these segments and ICMP errors about TCP, which the last blocks brought, in order of time.
+        """Describe these segments and ICMP errors about TCP, from the last blocks, in order of time.
 
-        Each comes with its connection as it is now. Of segments that were let go or folded since nothing is said.
+        Each comes with its connection as it is now. Segments released or folded since are left out.
         """
         return self.analysis.update(segments, icmp_errors, self.reading.capture_names, self.profile)
 
     def go_on(self) -> None:
-        """Let go what is over, where `leaving` says so; call it when a block was described."""
+        """Release connections that are over, by the rule `leaving`; call it after a block was described."""
         if self._endless is not None:
             self._endless.go_on()
             self.datagrams.go_on(self._endless.leaving, self._endless.let_go, self._endless.lanes)
 
     def _leaving_now(self) -> Retention | None:
-        """Return by what rule connections leave a run that is read; None as long as all of them are kept."""
+        """Return the rule by which connections are released while files are read; None as long as all are kept."""
         if self._told is None or self._endless is None or not self._endless.has_more_than_kept:
             return None
         return self._endless.leaving
 
     def _tell(self, decided: DecidedPart, rows: NDArray[np.int64]) -> None:
-        """Tell of connections that leave a run that is read, and say what was found of them alone."""
+        """Pass connections released while files are read to `told`, with the findings about these alone."""
         assert self._told is not None
         assert self._endless is not None
         decided.verdicts.found = examiner(self.captures, self._endless.leaving)(decided)
@@ -240,7 +240,7 @@ class Inspector:
         self._told(Inspection(self.captures, connections, LazyExchanges([], [], self.names, captures), []))
 
     def _read_misjudged_again(self) -> None:
-        """Read those conversations again that were folded by what the whole of them does not confirm, if it can be."""
+        """Read conversations again whose folding relied on assumptions that the whole run disproves, if possible."""
         if not self._is_read or not self._may_be_read_again:
             return
         conversations = self.analysis.gathering.misjudged()
@@ -248,7 +248,7 @@ class Inspector:
             return
         try:
             again = self._read_again(conversations, self.names).gathering
-        except CaptureError:  # it was there a moment ago
+        except CaptureError:  # the file has disappeared meanwhile
             return
         numbers = again.conversations.number(self.analysis.keys.take(conversations))
         own = np.full(len(again.conversations), -1)
@@ -265,7 +265,7 @@ class Inspector:
         return self._read_again(conversations, self.names.for_steps())
 
     def _read_again(self, conversations: NDArray[np.int64], names: Names) -> Analysis:
-        """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""
+        """Read the captures again and keep every segment of some conversations; read only their frames if possible."""
         keys = self.analysis.keys.take(conversations)
         again = Inspector(fold=False, names=names, only=keys, jobs=self.workers.jobs, processes=self.workers.may_fork)
         segments = None if self._places is None else self._places.read(conversations, keys, names)
@@ -295,15 +295,15 @@ def inspect(
     jobs: int | None = None,
     processes: bool = False,
 ) -> Inspection:
-    """Inspect one or several captures and return what every connection did.
+    """Inspect one or several captures, and return what every connection did.
 
     `source`: a path ("-" is standard input), a name with `://` that fsspec opens, an open binary file, a Scapy
-    PacketList, or a list of these, which are read as one run, in order of time. `reader`: "auto", or "scapy" to go
-    through Scapy's readers and dissector from end to end. `profile`: whose TIME-WAIT is assumed: "linux" (60 s), "rfc"
-    (240 s), "freebsd" (60 s), "macos" (30 s), "windows" (120 s), or a number of seconds (45). `fold`: keep memory
-    bounded by folding segments that cannot change an answer; False keeps all. `block_octets`: how much is read at once.
-    `jobs`: how many threads work; None: one for each core that this process may use. `processes`: let copies of this
-    process work instead (on Linux), which is faster, where no other thread runs. The answers are the same.
+    PacketList, or a list of these, which are read as one run, in order of time. `reader`: "auto", or "scapy" to use
+    only Scapy's readers and dissector. `profile`: the TIME-WAIT assumed: that of "linux" (60 s), "rfc" (240 s),
+    "freebsd" (60 s), "macos" (30 s), "windows" (120 s), or a number of seconds (45). `fold`: bound memory by folding
+    segments that cannot change an answer; False keeps all. `block_octets`: octets read at once. `jobs`: number of
+    threads; None: one for each core that this process may use. `processes`: use forked processes instead (on Linux),
+    which are faster, if no other thread runs. The answers are the same.
 
     Raises `CaptureError` if a source cannot be used at all; damage inside one is reported in `Inspection.damage`.
     """

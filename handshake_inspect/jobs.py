@@ -1,6 +1,6 @@
-"""Work done side by side by threads, for numpy computes without the lock of the interpreter.
+"""Work in parallel threads: numpy computes without the lock of the interpreter.
 
-In: pieces of work, in order. Out: what comes of each, in the same order, whoever did it.
+In: pieces of work, in order. Out: the result of each, in the same order.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Piece = TypeVar("Piece")
 Made = TypeVar("Made")
 
 
-#: Pieces that wait, or are worked on, behind the one that is being made; and how many are too few to need a thread.
+#: Most pieces that wait or are worked on while the next is made; and the number of pieces too few to need a thread.
 MOST_BEHIND, FEW_PIECES = 2, 3
-#: More threads than this for each core only take memory, each for its piece: with 64 on two cores 1.3 GB.
+#: Most threads per core: more only take memory, each for its piece: 64 on two cores take 1.3 GB.
 MOST_PER_CORE = 2
 
 
@@ -30,15 +30,15 @@ def cores() -> int:
 
 
 def in_order(work: Callable[[Piece], Made], pieces: Iterable[Piece], jobs: int) -> Iterator[Made]:
-    """Yield what `work` makes of each piece, in order; `jobs` threads do it, and one piece more waits for them.
+    """Yield the result of `work` for each piece, in order, from `jobs` threads; one further piece waits for them.
 
-    There are no more threads than keep the cores busy. A single piece needs none. What `work` raises is raised here,
-    when its piece is due; whoever stops asking, or is interrupted, waits for the pieces that are under way.
+    No more threads run than keep the cores busy, and none for a single piece. An exception of `work` is raised here
+    when its piece is due; a caller that stops, or is interrupted, waits for the pieces in progress.
     """
     jobs = min(jobs, MOST_PER_CORE * cores())
     coming = iter(pieces)
     first = deque(islice(coming, 2 if jobs > 1 else 0))
-    pieces = chain((first.popleft() for _ in range(len(first))), coming)  # no piece is held longer than needed
+    pieces = chain((first.popleft() for _ in range(len(first))), coming)  # holds no piece longer than needed
     if len(first) < 2:
         yield from map(work, pieces)
         return
@@ -57,16 +57,16 @@ def in_order(work: Callable[[Piece], Made], pieces: Iterable[Piece], jobs: int) 
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor  # a small capture does not pay for its import
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and small captures do not need it
 
     return ThreadPoolExecutor(count, "handshake-inspect")
 
 
 def behind(work: Callable[[Piece], object], pieces: Iterable[Piece], jobs: int) -> None:
-    """Do `work` with each piece, in order: with several `jobs` in a thread, while the next piece is made here.
+    """Do `work` on each piece, in order: with several `jobs` in a thread, while the next piece is made here.
 
-    At most MOST_BEHIND are made ahead. What `work` raises is raised here. Whatever ends this, the work on all pieces
-    that were made is done then, and the thread is gone.
+    At most MOST_BEHIND are made ahead. An exception of `work` is raised here. However this ends, the work on all
+    pieces made is done then, and the thread has ended.
     """
     coming = iter(pieces)
     for piece in coming if jobs == 1 else islice(coming, FEW_PIECES):

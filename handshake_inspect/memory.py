@@ -1,9 +1,8 @@
-"""Takes memory from the system and gives it back, by the C library where that is glibc. Elsewhere nothing is done.
+"""Controls when glibc takes memory from the system and returns it. With other C libraries it does nothing.
 
-glibc has the system take back what is free at the end of its heap as soon as that is some MB, and large arrays as soon
-as they are freed; the next block has the same pages cleared again. What is freed between what is kept it never gives
-back by itself: of 1 M connections that is 200 MB at the peak, as the answers grow while partition after partition comes
-and goes.
+glibc returns free memory at the end of its heap as soon as it is some MB, and large arrays as soon as they are freed;
+for the next block the system has to clear the same pages again. Memory freed between blocks in use it never returns by
+itself: for 1 M connections that is 200 MB at the peak, as the answers grow while partitions are made and freed.
 """
 
 from __future__ import annotations
@@ -17,18 +16,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-#: Free memory that stays for what comes next, and the largest array that is taken from it (what mallopt(3) allows).
+#: Free memory kept for reuse, and the largest array taken from it (the most that mallopt(3) allows).
 STAYING_OCTETS, LARGEST_OCTETS = 64 << 20, 32 << 20
-#: What a process must have grown for it to be worth looking for free pages again.
+#: Growth of the process that makes another search for free pages worthwhile.
 GROWN_OCTETS = 4 << 20
 #: Parameters of mallopt(3), as malloc.h numbers them.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def keep_room() -> None:
-    """Let memory that is freed stay for what comes next, until `give_back`: that is a third of all page faults less.
+    """Keep freed memory for reuse, until `give_back`: this saves a third of all page faults.
 
-    It holds for the whole process, as long as it lives: for one that is ours.
+    It affects the whole process for good, so only a process of our own may call it.
     """
     if mallopt := _function("mallopt"):
         mallopt(M_MMAP_THRESHOLD, LARGEST_OCTETS)
@@ -36,9 +35,9 @@ def keep_room() -> None:
 
 
 def give_back() -> None:
-    """Return whole pages that are free, if the process has grown since the last time.
+    """Return free pages to the system, if the process has grown since the last time.
 
-    To look for them takes 10 ms in one that holds a lot else, as a test run does: twice what a small capture needs.
+    The search takes 10 ms in a process that holds much else, like a test run: twice the time of a small capture.
     """
     global _held_octets
     if trim := _function("malloc_trim"):
@@ -50,21 +49,20 @@ def give_back() -> None:
             _held_octets = min(_held_octets, resident_octets)
 
 
-#: What the process held when pages were last given back, or less if it has since shrunk.
+#: Resident size when pages were last returned, or less if it has shrunk since.
 _held_octets = 0
 
 
 def _resident_octets() -> int:
-    """Return how much of this process is in memory (proc_pid_statm(5))."""
+    """Return the resident size of this process in octets (proc_pid_statm(5))."""
     return int(Path("/proc/self/statm").read_bytes().split()[1]) * mmap.PAGESIZE
 
 
 def let_go(array: NDArray[Any]) -> None:
-    """Return the whole pages of an array that is never read again, and keep its place.
+    """Return the pages of an array that is never read again to the system, but keep its addresses allocated.
 
-    A copy of this process does the same with the pages that it shares. If it freed the array instead, its own work
-    would be put there, and pages that it shared would become its own: to have `give_back` mend that each time takes a
-    twentieth more time.
+    A fork does the same with pages that it shares. If it freed the array instead, its own data would be stored there,
+    and shared pages would become private: undoing that by `give_back` each time takes a twentieth more time.
     """
     if advise := _function("madvise"):
         address, octets = array.__array_interface__["data"][0], array.nbytes

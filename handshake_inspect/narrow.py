@@ -1,8 +1,8 @@
-"""A column of whole numbers in little memory: the least of them, and what each is above it.
+"""A column of whole numbers in little memory: the least value, and the difference of each value from it.
 
-The values of a block lie close together: times within a second, frames, a window that hardly changes. What is above the
-least takes 1, 2, 4 or 8 octets each, or none if all are equal: a row of short connections 24 octets, where full columns
-take 80.
+The values of a block lie close together: times within a second, frames, a window that hardly changes. The differences
+take 1, 2, 4 or 8 octets each, or none if all values are equal: 24 octets for a row of short connections, where full
+columns take 80.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ WIDTHS = tuple((np.dtype(one), int(np.iinfo(one).max)) for one in (np.uint8, np.
 
 
 def repeated(value: Any, dtype: DTypeLike, count: int) -> Column:
-    """Return a column of equal values, not to be written to, in the memory of one: a fifth of `broadcast_to`'s time."""
+    """Return a read-only column of equal values in the memory of one: in a fifth of the time of `broadcast_to`."""
     return np.ndarray(count, dtype, np.array(value, dtype).tobytes(), strides=(0,))
 
 
 class Narrow:
-    """One column of a block: each value above the least one."""
+    """One column of a block, as differences from the least value."""
 
     __slots__ = ("_above", "_least")
 
     def __init__(self, values: Column, order: slice | Rows = slice(None)) -> None:
         self._least = values.min()
         span = int(values.max()) - int(self._least)
-        #: None if all values are equal.
+        #: Differences from the least value; None if all values are equal.
         self._above: Column | None = None
         if span:
             width = next((one for one, most in WIDTHS if span <= most), values.dtype)
@@ -57,11 +57,11 @@ class Narrow:
         return values
 
     def all(self, count: int) -> Column:
-        """Return the values of all rows, `count` of them, not to be written to: if all are equal they are one value."""
+        """Return the values of all `count` rows, read-only, as equal values share their memory."""
         return repeated(self._least, self._least.dtype, count) if self._above is None else self.take(slice(None), count)
 
     def place(self, value: int, count: int) -> int:
-        """Return the first place, of `count` values that are sorted, where one is not below `value`."""
+        """Return the first index in `count` sorted values at which the value is not below `value`."""
         above = value - int(self._least)
         if above <= 0:
             return 0
@@ -77,16 +77,16 @@ class Narrow:
         return less
 
     def let_go(self) -> None:
-        """Give its memory back. The values are lost."""
+        """Free its memory. The values are lost."""
         if self._above is not None:
             let_go(self._above)
 
     @property
     def only_value(self) -> int | None:
-        """The value of all rows, None if they differ."""
+        """The value of all rows; None if they differ."""
         return int(self._least) if self._above is None else None
 
     @property
     def octets(self) -> int:
-        """How much memory it takes."""
+        """Its memory in octets."""
         return 0 if self._above is None else self._above.nbytes

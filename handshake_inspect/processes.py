@@ -1,7 +1,7 @@
-"""Work that is shared: by threads, or by copies of this process, where the lock of the interpreter is one for each.
+"""Work shared by threads, or by forked processes, each of which has its own lock of the interpreter.
 
-In: pieces of work, in order. Out: what comes of each, in the same order, whoever did it. Where there are no copies the
-work is done here, and so is what is left if one dies, of too little memory.
+In: pieces of work, in order. Out: the result of each, in the same order. Without forks the work is done here, and so
+is the rest of the work if a fork dies for lack of memory.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from handshake_inspect.plain import plain
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
 
-#: How many pieces are too few to need a process.
+#: Fewer pieces than this need no process.
 FEW_PIECES = 3
-#: So many pieces for each copy are made, or being made, ahead of the one whose turn it is.
+#: Pieces per fork that may be made ahead of the piece that is due.
 PIECES_AHEAD = 4
 
 
 @plain
 class Workers:
-    """Who works on a run: so many threads, or as many copies of this process where that is allowed and possible."""
+    """The workers of a run: `jobs` threads, or as many forked processes where that is allowed and possible."""
 
     jobs: int = 1
     may_fork: bool = False
 
     @property
     def are_forks(self) -> bool:
-        """Is it copies, now?"""
+        """Are forked processes used now?"""
         return self.may_fork and self.jobs > 1 and can_fork()
 
     def share(self, work: Callable[[Piece], Made], pieces: Sequence[Piece]) -> Iterator[Made]:
-        """Yield what `work` makes of each piece, in order. Copies have what is there when the first is asked for."""
+        """Yield the result of `work` for each piece, in order. Forks have the data at the time of the first request."""
         return (in_processes if self.are_forks else in_order)(work, pieces, self.jobs)
 
     @contextlib.contextmanager
     def aside(self, work: Callable[[], Made]) -> Iterator[Callable[[], Made]]:
-        """Have something done by a copy while the context lasts. Yields what waits for it; without a copy, does it."""
+        """Do `work` in a fork meanwhile. Yields a function that waits for the result, or itself does `work`."""
         with contextlib.ExitStack() as stack:
             try:
                 copy = stack.enter_context(ForkAhead(lambda: [work()])) if self.are_forks else None
@@ -60,16 +60,16 @@ class Workers:
 
 
 def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: int) -> Iterator[Made]:
-    """Yield what `work` makes of each piece, in order.
+    """Yield the result of `work` for each piece, in order.
 
-    `jobs` copies of this process do it, whichever is free the next piece. They have everything that it has: what is
-    made of pieces is sent, these are not, nor `work` and what it looks at. It must not read from files that are open.
+    `jobs` forks of this process do it, the next free one the next piece. They inherit all data of this process: only
+    results are sent, not pieces, nor `work` and its data. `work` must not read from files that are open here.
     """
     jobs = min(jobs, MOST_PER_CORE * cores(), len(pieces))
     if jobs <= 1 or len(pieces) < FEW_PIECES or not can_fork():
         yield from map(work, pieces)
         return
-    give_back()  # what is free here would be held by each copy too
+    give_back()  # each fork would hold free memory of this process too
 
     def make(asked: Iterable[int]) -> Iterator[Made]:
         return (work(pieces[place]) for place in asked)
@@ -84,23 +84,23 @@ def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: i
 
 
 class _Shared(Generic[Made]):
-    """So many pieces of work, shared among copies. What is made of a later piece waits until the earlier ones are."""
+    """Pieces of work shared among forks. The result of a later piece waits until the earlier ones are made."""
 
     def __init__(self, pieces: int) -> None:
         self._pieces = pieces
-        #: The first piece that nobody was asked for, and the one whose turn it is.
+        #: The first piece not requested yet, and the piece that is due.
         self._next = self._turn = 0
-        #: What each copy was asked for and has not sent.
+        #: Pieces requested from each fork and not received yet.
         self._asked: dict[Fork[int, Made], deque[int]] = {}
         self._made: dict[int, Made | Exception] = {}
 
     def among(self, copy: Fork[int, Made]) -> None:
-        """Let one more copy take part."""
+        """Add a fork."""
         self._asked[copy] = deque()
         self._ask()
 
     def comes(self, place: int) -> bool:
-        """Wait for what is made of a piece, each in its turn; False if no copy makes it."""
+        """Wait for the result of the piece that is due; False if no fork makes it."""
         self._turn, self._next = place, max(self._next, place)
         self._ask()
         while place not in self._made and any(place in places for places in self._asked.values()):
@@ -111,14 +111,14 @@ class _Shared(Generic[Made]):
         return place in self._made
 
     def made(self, place: int) -> Made:
-        """Give away what was made of a piece; or raise what that raised."""
+        """Return the result of a piece and forget it; or raise the exception of its work."""
         made = self._made.pop(place)
         if isinstance(made, Exception):
             raise made
         return made
 
     def _ask(self) -> None:
-        """Let no copy wait, unless all of them are far ahead of the piece whose turn it is."""
+        """Keep all forks busy, unless they are far ahead of the piece that is due."""
         until = min(self._turn + PIECES_AHEAD * len(self._asked), self._pieces)
         for copy, places in self._asked.items():
             while len(places) < ROOMS and self._next < until:
@@ -127,7 +127,7 @@ class _Shared(Generic[Made]):
                 self._next += 1
 
     def _take_from(self, copy: Fork[int, Made]) -> None:
-        """Take what a copy sends; one that died, or failed, takes part no more."""
+        """Receive a result of a fork; remove a fork that died or failed."""
         places = self._asked[copy]
         try:
             made: Made | Exception = copy.take()

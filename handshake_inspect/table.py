@@ -2,7 +2,7 @@
 
 Nothing here reads or decides anything. `capture.decode` fills these tables, `connections` reads them.
 Addresses are two unsigned 64-bit words (the upper and the lower half of 128 bits in network order); an
-IPv4 address is `(0, address)`, and `ip_version` tells it from an IPv6 address of the same value.
+IPv4 address is `(0, address)`, and `ip_version` distinguishes it from an IPv6 address of the same value.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from numpy.typing import DTypeLike
 from handshake_inspect.arrays import Column
 from handshake_inspect.narrow import Narrow, repeated
 
-#: Value of `packet_type` where the link layer does not say which way a frame went.
+#: Value of `packet_type` where the link layer does not record the direction of a frame.
 PACKET_TYPE_UNKNOWN = 255
 #: Value of `packet_type` for a frame that this host sent (Linux: PACKET_OUTGOING).
 PACKET_OUTGOING = 4
 
 
-#: A column of zeros, however long it has to be.
+#: A column of zeros of any length, by broadcasting.
 ZERO = np.zeros(1, np.uint8)
 
-#: Bits of a frame's number: 44 years of 100,000 a second. The other 16 are for the number of its capture.
+#: Bits of a frame's number: enough for 44 years of 100,000 a second. The other 16 bits are the number of its capture.
 FRAME_BITS = 47
 
 
 class Table:
-    """Columns of equal length, one row per thing. Subclasses list their columns in `DTYPES`."""
+    """Columns of equal length. Subclasses list their columns in `DTYPES`."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {}
-    #: Types in which columns of many rows are kept (`Growing`) as long as all values fit.
+    #: Narrow types in which `Growing` keeps columns as long as all values fit.
     NARROW: ClassVar[Mapping[str, DTypeLike]] = {}
     __slots__ = ("columns",)
 
@@ -45,9 +45,9 @@ class Table:
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Say what is sent to another process: columns as narrow as they can be, none where nothing but 0 stands.
+        """Pickle for another process: columns in the narrowest type, without those of only zeros.
 
-        What arrives is not to be written to: a column of one value is that value.
+        The copy is read-only: all rows of a column of equal values share their memory.
         """
         sent = {name: Narrow(one) for name, one in self.columns.items() if one.any()}
         return _table_of, (type(self), len(self), sent)
@@ -59,14 +59,14 @@ class Table:
 
     @classmethod
     def holding(cls, columns: Mapping[str, Column]) -> Self:
-        """Make a table of columns as they are, the narrow ones too."""
+        """Make a table of columns without conversion, narrow ones included."""
         table = cls.__new__(cls)
         table.columns = dict(columns)
         return table
 
     @classmethod
     def concatenate(cls, tables: Iterable[Self]) -> Self:
-        """Put tables below each other, in the order given."""
+        """Concatenate the rows of tables, in the order given."""
         parts = list(tables)
         if not parts:
             return cls.empty()
@@ -81,7 +81,7 @@ class Table:
         return self.columns[name]
 
     def copy(self) -> Self:
-        """Return the same rows in memory of their own."""
+        """Return the same rows in new memory."""
         return type(self)({name: column.copy() for name, column in self.columns.items()})
 
     def take(self, rows: Column | slice) -> Self:
@@ -99,12 +99,12 @@ def _table_of(kind: type[Table], rows: int, sent: Mapping[str, Narrow]) -> Table
 
 
 def frame_numbers(capture: Column, frame: Column) -> Column:
-    """Put capture and frame of rows into one number each, which sorts by capture."""
+    """Combine capture and frame of each row into one number, which sorts by capture."""
     return capture.astype(np.int64) << FRAME_BITS | frame
 
 
 def grown(column: Column, count: int) -> Column:
-    """Return a longer column, with room to grow; what is new is 0."""
+    """Return a longer column, with room to grow; new values are 0."""
     longer = np.zeros(count + count // 4, column.dtype)
     longer[: len(column)] = column
     return longer
@@ -113,16 +113,16 @@ def grown(column: Column, count: int) -> Column:
 class Growing:
     """Rows of a table that grows in place.
 
-    Large arrays grow by moving pages, not by copying, and a column in which one value stands, and no other yet, takes
-    no memory at all: most captures are one file, most frames have no tunnel, and of a million SYNs that nobody answers
-    three columns of four are so. Columns begin as narrow as their table allows, until a value does not fit. `room` for
-    rows that are expected takes no memory before they come, and spares them being moved.
+    Large arrays grow by moving pages, not by copying, and a column of equal values so far takes no memory: most
+    captures are one file, most frames have no tunnel, and with a million unanswered SYNs three columns of four are so.
+    Columns begin in the narrow types of their table, until a value does not fit. `room` for expected rows takes no
+    memory before they arrive, and avoids moving them.
     """
 
     def __init__(self, kind: type[Table], room: int = 0) -> None:
         self._dtypes, self._narrow, self._room = kind.DTYPES, kind.NARROW, room
         self._columns: dict[str, Column] = {}
-        #: The first value of each column: the only one of those that are not there.
+        #: The first value of each column, which is the only value of columns not allocated.
         self._first: dict[str, Any] = {}
         self._count = 0
 
@@ -144,25 +144,25 @@ class Growing:
         self._count = need
 
     def _taking(self, name: str, values: Column, need: int) -> Column:
-        """Return a column, made wide enough to take these values and long enough for the rows that it needs."""
+        """Return a column, made wide enough for these values and long enough for `need` rows."""
         column, dtype = self._columns[name], self._dtypes[name]
         if column.dtype != dtype and not _fits(values, column.dtype):
             wider = self._columns[name] = np.empty(len(column), dtype)
             wider[: self._count] = column[: self._count]
             column = wider
         if need > len(column):
-            # No view of a column outlives the call that made it.
+            # Safe without the check: no view of a column outlives the call that made it.
             column.resize(need + need // 16, refcheck=False)
         return column
 
     def column(self, name: str) -> Column:
-        """Return one column, not to be written to, as a view that the next `append` makes invalid."""
+        """Return one column as a read-only view, which the next `append` makes invalid."""
         if name in self._columns:
             return self._columns[name][: self._count]
         return repeated(self._first.get(name, 0), self._dtypes[name], self._count)
 
     def finish(self) -> dict[str, Column]:
-        """Give all columns away, without the room that they had to grow."""
+        """Return all columns without their spare room, and give up ownership of them."""
         for column in self._columns.values():
             column.resize(self._count, refcheck=False)
         columns = {name: self.column(name) for name in self._dtypes}
@@ -171,7 +171,7 @@ class Growing:
 
 
 def _fits(values: Column, dtype: np.dtype[Any]) -> bool:
-    """Can each of these whole numbers be held in this type?"""
+    """Do all of these whole numbers fit in this type?"""
     limits = np.iinfo(dtype)
     return bool(values.min(initial=0) >= limits.min and values.max(initial=0) <= limits.max)
 
@@ -181,7 +181,7 @@ class SegmentTable(Table):
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         "time_ns": np.int64,  # since the Unix epoch
-        "frame": np.int64,  # number of the record in its file, from 1: 2**32 are a day of 50,000 a second
+        "frame": np.int64,  # number of the record in its file, from 1: a day of 50,000 a second reaches 2**32
         "capture": np.uint16,  # which file of the run, from 0
         "ip_version": np.uint8,  # 4 or 6
         "src_hi": np.uint64,  # source address, upper 64 bits (0 for IPv4)
@@ -199,7 +199,7 @@ class SegmentTable(Table):
         "payload_octets": np.uint32,  # by the IP length, never by what was captured
         "ip_id": np.uint16,  # IPv4 identification; 0 for IPv6
         "ttl": np.uint8,  # time to live, hop limit
-        "packet_type": np.uint8,  # Linux packet type (0 to us ... 4 outgoing); 255 = the link layer does not say
+        "packet_type": np.uint8,  # Linux packet type (0 to us ... 4 outgoing); 255 = not recorded by the link layer
         "options": np.uint32,  # `Names.options` number of the option list of a SYN, or with SACK; 0 for other segments
         "timestamp_value": np.uint32,  # TSval, 0 without the option
         "timestamp_echo": np.uint32,  # TSecr, 0 without the option
@@ -236,7 +236,7 @@ class IcmpErrorTable(Table):
                 "src_port", "dst_port", "tunnel", "encapsulation", "ip_id", "packet_type",
             )
         },
-        "from_hi": np.uint64,  # who sent the error
+        "from_hi": np.uint64,  # address of the sender of the error
         "from_lo": np.uint64,
         "icmp_type": np.uint8,
         "icmp_code": np.uint8,
@@ -253,21 +253,21 @@ V = TypeVar("V", str, bytes)
 
 
 class Numbered(Generic[V]):
-    """Distinct values, numbered in order of first appearance; 0 is always the empty one."""
+    """Distinct values, numbered in order of first appearance; 0 is always the empty value."""
 
     def __init__(self, nothing: V) -> None:
         self.values: list[V] = [nothing]
         self._numbers: dict[V, int] = {nothing: 0}
 
     def number(self, value: V) -> int:
-        """Return the number of `value`, giving it the next one if it is new."""
+        """Return the number of `value`; a new value gets the next number."""
         known = self._numbers.setdefault(value, len(self.values))
         if known == len(self.values):
             self.values.append(value)
         return known
 
     def only(self, numbers: Column) -> tuple[Self, Column]:
-        """Return the values with these numbers, numbered anew; and the new number of each old one, 0 if it is gone."""
+        """Return the values with these numbers, renumbered; and the new number of each old one, 0 for removed ones."""
         kept, less = [0, *(number for number in numbers.tolist() if number)], type(self)(self.values[0])
         for number in kept:
             less.number(self.values[number])
@@ -285,14 +285,14 @@ class Numbered(Generic[V]):
         return len(self.values)
 
 
-#: From so many option lists on the blocks of SACK are left out: there may be as many of these as segments.
+#: From this many option lists on, SACK blocks are left out: there may be as many distinct ones as segments.
 MOST_WITH_BLOCKS = 1 << 13
 
 
 class OptionLists(Numbered[bytes]):
-    """Option lists, numbered likewise; of segments that carry SACK at first with the blocks, then without.
+    """Option lists, numbered likewise; those with SACK keep their blocks at first, later not.
 
-    `most`: from how many lists on; None: never.
+    `most`: the count of lists from which on blocks are left out; None: never.
     """
 
     def __init__(self, nothing: bytes = b"", most: int | None = MOST_WITH_BLOCKS) -> None:
@@ -301,28 +301,28 @@ class OptionLists(Numbered[bytes]):
 
     @property
     def leave_out_blocks(self) -> bool:
-        """Are new lists to be numbered with zeros for the blocks of SACK?"""
+        """Are new lists numbered with zeros in place of SACK blocks?"""
         return self.most is not None and len(self) >= self.most
 
 
-#: Encapsulations that get a number of their own (a capture may name a new tunnel in every frame); and what the others
-#: are called.
+#: Most encapsulations with a number of their own (a capture may name a new tunnel in every frame); and the name that
+#: all others share.
 MOST_NAMES, ONE_MORE = 1 << 18, "…"
 
 
 def bounded_number(names: Numbered[str], name: str) -> int:
-    """Return the number of a name; all that are new beyond MOST_NAMES share one."""
+    """Return the number of a name; new names beyond MOST_NAMES share one."""
     return names.number(name if len(names) < MOST_NAMES or name in names else ONE_MORE)
 
 
 @dataclass
 class Names:
-    """What the numbers in the columns `encapsulation`, `tunnel` and `options` stand for, over a whole run.
+    """The values of the numbers in the columns `encapsulation`, `tunnel` and `options`, for a whole run.
 
-    A capture that does not end gets other `options` now and then: what has numbers of these keeps a copy.
+    In a capture that does not end `options` is replaced now and then: holders of its numbers keep a copy.
     """
 
-    #: Everything around the IP packet, outermost first, joined by spaces: "vlan:42 vxlan:7".
+    #: Headers around the IP packet, outermost first, joined by spaces: "vlan:42 vxlan:7".
     encapsulation: Numbered[str] = field(default_factory=lambda: Numbered(""))
     #: The part of it that belongs to the key of a connection: tunnel types and VNI, never VLAN, label or TEID.
     tunnel: Numbered[str] = field(default_factory=lambda: Numbered(""))
@@ -331,22 +331,22 @@ class Names:
     options: OptionLists = field(default_factory=OptionLists)
 
     def for_steps(self) -> Names:
-        """Return the same with option lists of its own, all with their blocks: for segments that will be described."""
+        """Return the same with separate option lists that keep all SACK blocks: for segments to be described."""
         return replace(self, options=OptionLists(most=None))
 
 
 @dataclass
 class Block:
-    """What decoding makes of one block of records."""
+    """The decoded rows of one block of records."""
 
     segments: SegmentTable
     datagrams: DatagramTable = field(default_factory=DatagramTable.empty)
     icmp_errors: IcmpErrorTable = field(default_factory=IcmpErrorTable.empty)
-    #: Frames that hold no row, counted by kind: "ARP", "IPv4 fragment", "truncated TCP header", ...
+    #: Counts of frames without a row, by kind: "ARP", "IPv4 fragment", "truncated TCP header", ...
     unread: Counter[str] = field(default_factory=Counter)
 
     def of_port(self, port: int) -> Block:
-        """Return the rows of this port alone, ICMP errors that quote one of it among them."""
+        """Return only the rows of this port, including ICMP errors that quote one of them."""
 
         def chosen(table: SegmentTable | DatagramTable | IcmpErrorTable) -> Column:
             ours: Column = (table["src_port"] == port) | (table["dst_port"] == port)
@@ -360,7 +360,7 @@ class Block:
         )
 
     def until(self, frame: int) -> Block:
-        """Return the rows of the frames up to this one."""
+        """Return the rows of the frames up to and including this one."""
         return replace(
             self,
             segments=self.segments.take(self.segments["frame"] <= frame),
@@ -369,5 +369,5 @@ class Block:
         )
 
     def frames(self) -> Column:
-        """Return the numbers of the frames that its rows come from, some of them several times."""
+        """Return the frame number of every row; a frame with several rows is repeated."""
         return np.concatenate([table["frame"] for table in (self.segments, self.datagrams, self.icmp_errors)])

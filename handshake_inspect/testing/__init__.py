@@ -1,12 +1,12 @@
-"""What a test holds in its hand: captures from files, or recorded while it runs, and reports that show why it failed.
+"""Support for tests: captures from files, or recorded while a test runs, and reports that show why it failed.
 
 The modules, in the order in which data flows; each imports only from those before it:
 
 - `drawing`: ladders, lists of connections and paths as plain text, for messages.
 - `handshakes`: `Handshakes`: the connections of a capture, to be asserted on.
 - `recording`: loopback recorded into a file while a block of a test runs.
-- `reporting`: what a report of a failure gets: ladders, and the file where a live capture is kept.
-- `isolation`: who may capture, and tests run in a forked child that has a network of its own.
+- `reporting`: additions to the report of a failure: ladders, and the file of a live capture.
+- `isolation`: permission to capture, and tests that run in a forked child with a network of its own.
 
-`pytest_plugin` makes fixtures and hooks of them; of these modules only `isolation` needs pytest.
+`pytest_plugin` turns them into fixtures and hooks; of these modules only `isolation` needs pytest.
 """

@@ -1,6 +1,6 @@
 """Ladders, lists of connections and paths as plain text, for messages of tests.
 
-In: an inspection, and where its captures can be read again. Out: text without colour, one string.
+In: an inspection, and the paths of its captures, to read payload again. Out: text without colour, one string.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from handshake_inspect.views.address_names import names_of_ends
 from handshake_inspect.views.ladder import Marks
 from handshake_inspect.views.table import GAP, connection_columns, layout
 
-#: Connections that a list names.
+#: Most connections in a list.
 MOST_LISTED = 10
 
 
 def ladder_text(
     inspection: Inspection, connection: Connection, paths: Mapping[str, str], marks: Marks | None = None
 ) -> str:
-    """Return the ladder of a connection; with the payload of its segments from the `paths` of the captures."""
+    """Return the ladder of a connection, with the payload of its segments, read from the `paths` of the captures."""
     steps = inspection.steps(connection.stream)
     names = names_of_ends(inspection, connection)
     lines = draw(connection, steps, LadderSettings(), paths=paths, names=names, marks=marks).lines
@@ -41,6 +41,6 @@ def list_text(connections: Iterable[Connection], count: int, captures: int) -> s
 
 
 def from_here(path: Path) -> Path:
-    """Return a path as a person would type it: from the working directory, if it lies below that."""
+    """Return a path relative to the working directory, if it lies below that; else unchanged."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

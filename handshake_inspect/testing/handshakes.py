@@ -1,7 +1,7 @@
-"""The connections of a capture, to be asserted on: `Handshakes`.
+"""`Handshakes`: the connections of a capture, for assertions in tests.
 
-In: capture files. Out: connections, chosen as on the command line, and assertions whose messages show the ladder. It
-is a sequence of connections, so that `len`, indices and loops work; nothing is inspected before it is asked for.
+In: capture files. Out: connections, selected as on the command line, and assertions whose messages show the ladder. It
+is a sequence of connections, so that `len`, indices and loops work; nothing is inspected before the first access.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from handshake_inspect.tcp.time_wait import profile_of
 from handshake_inspect.testing.drawing import from_here, ladder_text, list_text
 from handshake_inspect.views.escape import printable
 
-#: pytest shows the line of the test, and none of this module.
+#: pytest shows the line of the test, and no lines of this module.
 __tracebackhide__ = True
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Connections that a failure is likely to be about; ladders that a message has.
+#: Latest connections accessed, which a failure is probably about; and most ladders in a message.
 MOST_LOOKED_AT = MOST_DRAWN = 3
 
 
 def in_one_line(function: Callable[P, R]) -> Callable[P, R]:
-    """Have it raise errors that speak for themselves without the inside of the engine, which tells a test nothing."""
+    """Remove the traceback from errors whose message suffices: the frames of the engine do not help a test."""
 
     @wraps(function)
     def told(*arguments: P.args, **named: P.kwargs) -> R:
@@ -68,7 +68,7 @@ def _profile_named(name: str | float) -> str:
 
 
 class Capture:
-    """Captures that are inspected as one run, when somebody first asks."""
+    """Captures that are inspected as one run, on first access."""
 
     def __init__(
         self,
@@ -78,27 +78,27 @@ class Capture:
         live_number: str | None = None,
         find: Callable[[str], Path] = Path,
     ) -> None:
-        #: By the names that messages use.
+        #: Paths by the names used in messages.
         self.files = files
         self.name = listed([*files])
         self.profile = _profile_named(profile)
-        #: Knows where a file is that a test names.
+        #: Returns the path of a file that a test names.
         self.find = find
-        #: It is recorded while a test runs: the first such one has "", the others "-2", "-3" ...
+        #: Suffix of a capture recorded while a test runs: "" for the first, "~2", "~3" ... for others; None for a file.
         self.live_number = live_number
-        #: Frames are still being written to it.
+        #: Is it still being recorded?
         self.is_going_on = live_number is not None
-        #: The connections that were looked at last, one by one.
+        #: Streams of the connections accessed last, one by one.
         self.looked_at = deque[int](maxlen=MOST_LOOKED_AT)
-        #: The failure whose message has ladders already.
+        #: The failure whose message already contains ladders.
         self.drawn_in: AssertionError | None = None
-        #: Made when somebody first asks.
+        #: Made on first access.
         self._inspection: Inspection | None = None
 
     @property
     @in_one_line
     def inspection(self) -> Inspection:
-        """What the captures show. Raises CaptureError if one cannot be used."""
+        """The inspection of the captures. Raises CaptureError if one cannot be used."""
         if self.is_going_on:
             raise CaptureError(f"{self.name}: is still being captured; ask after the with block")
         if self._inspection is None:
@@ -109,7 +109,7 @@ class Capture:
 
     @property
     def paths(self) -> dict[str, str]:
-        """Where each file can be read again, by its name."""
+        """The path of each file, by its name."""
         return {name: str(path) for name, path in self.files.items()}
 
 
@@ -119,12 +119,12 @@ class Handshakes(Sequence[Connection]):
     def __init__(self, capture: Capture, chosen: NDArray[np.int64] | None = None, chosen_by: str = "") -> None:
         self.capture = capture
         self._chosen = chosen
-        #: How they were chosen: "port = 8000"; "" if they are all.
+        #: How they were selected: "port = 8000"; "" for all.
         self.chosen_by = chosen_by
 
     @property
     def inspection(self) -> Inspection:
-        """All that `inspect()` found: findings, UDP exchanges, damage, TIME-WAIT."""
+        """The result of `inspect()`: findings, UDP exchanges, damage, TIME-WAIT."""
         return self.capture.inspection
 
     @property
@@ -159,7 +159,7 @@ class Handshakes(Sequence[Connection]):
         return self.inspection.connections.of_streams(self.streams)
 
     def _looked_at(self, connection: Connection) -> Connection:
-        """Note that somebody looks at a connection."""
+        """Record the access to a connection."""
         self.capture.looked_at.append(connection.stream)
         return connection
 
@@ -179,7 +179,7 @@ class Handshakes(Sequence[Connection]):
 
     @property
     def name(self) -> str:
-        """What messages call it: "echo.pcap", "echo.pcap, port = 8000"."""
+        """Name in messages: "echo.pcap", "echo.pcap, port = 8000"."""
         return f"{self.capture.name}, {self.chosen_by}" if self.chosen_by else self.capture.name
 
     @property
@@ -192,7 +192,7 @@ class Handshakes(Sequence[Connection]):
 
     @in_one_line
     def of(self, **selector: Any) -> Handshakes:
-        """Return those of which all holds that is given: `port`, `host`, `stream`, `where`, as in a file for `check`.
+        """Return the connections that match all criteria: `port`, `host`, `stream`, `where`, as in a file for `check`.
 
         `port`: of either end. `host`: an address or a network ("10.0.0.0/8"). `stream`: a number, several, or ranges
         ("3,7-9"). `where`: a condition on the fields of the JSON ("handshake.kind == 'three-way'"). Raises ValueError.
@@ -205,11 +205,11 @@ class Handshakes(Sequence[Connection]):
 
     @in_one_line
     def expect(self, **table: Any) -> None:
-        """Fail unless each connection is as said, with the ladder of the first ones that are not.
+        """Fail unless each connection is as expected, with the ladders of the first ones that are not.
 
         The keys are those of an [[expect]] table in a file for `check`: `count`, `handshake`, `teardown`,
         `closed_first`, `states`, `time_wait`, `max_handshake_ms`, `max_retransmissions`, `findings`, `no_findings`,
-        `octets`, and those of `of()`. Raises AssertionError; ValueError for a key or a value that is none, or for none.
+        `octets`, and those of `of()`. Raises AssertionError; ValueError for an invalid key or value, or without any.
         """
         if not table:
             raise ExpectationError('expect(): it expects nothing: say what, as in expect(count=1, teardown="four-way")')
@@ -220,7 +220,7 @@ class Handshakes(Sequence[Connection]):
 
     @in_one_line
     def check(self, expected: str | os.PathLike[str] | None = None) -> None:
-        """Fail unless the capture is as the file beside it says (echo.pcap: echo.expect.toml), or one that is named.
+        """Fail unless the capture is as `expected`, a file; by default the one beside it (echo.pcap: echo.expect.toml).
 
         Raises AssertionError; ValueError if that file cannot be used, CaptureError if the capture cannot.
         """
@@ -230,7 +230,7 @@ class Handshakes(Sequence[Connection]):
             raise ExpectationError(
                 f"{self.name}: a live capture has no file beside it: use expect(), or name one: check('x.expect.toml')"
             )
-        _ = self.inspection  # what cannot be used needs no expectations
+        _ = self.inspection  # raises for an unusable capture before expectations are looked for
         path = self._path_beside() if expected is None else self.capture.find(os.fspath(expected))
         self._hold_against(written.read(from_here(path)))
 
@@ -251,7 +251,7 @@ class Handshakes(Sequence[Connection]):
         return path
 
     def _hold_against(self, expected: Expectations) -> None:
-        """Raise AssertionError if the capture is not as expected, with what differs, and the ladders that show it."""
+        """Raise AssertionError if the capture is not as expected, with the differences and their ladders."""
         checked = CheckedCapture(self.capture.name)
         for check in checks(expected, self.inspection):
             checked.add(check, keep_all=False)
@@ -269,17 +269,17 @@ class Handshakes(Sequence[Connection]):
         raise error
 
     def ladder(self, stream: int | None = None) -> str:
-        """Return the ladder of the only connection, or of one by its number, as text of several lines."""
+        """Return the ladder of the only connection, or of one by its stream number, as text of several lines."""
         connection = self.one if stream is None else self.of(stream=stream).one
         return ladder_text(self.inspection, connection, self.capture.paths)
 
     def _as_list(self) -> str:
-        """Say which connections there are."""
+        """Return a table of the connections as text."""
         return f"{len(self):,}:\n{list_text(self._each(), len(self), len(self.capture.files))}" if len(self) else "none"
 
 
 class ChosenConnections:
-    """Some of the connections that were chosen before."""
+    """A selection from connections that were selected before."""
 
     def __init__(self, chosen: Handshakes, selector: Selecting) -> None:
         self._chosen = chosen
@@ -287,7 +287,7 @@ class ChosenConnections:
 
     @property
     def said(self) -> str:
-        """How they were chosen: "port = 8000, stream = 3"."""
+        """How they were selected: "port = 8000, stream = 3"."""
         return ", ".join(filter(None, [self._chosen.chosen_by, self._selector.said]))
 
     def streams(self, inspection: Inspection) -> NDArray[np.int64]:

@@ -1,9 +1,9 @@
 """Loopback recorded into a file while a block of a test runs.
 
 In: the block of a `with`. Out: a capture file, complete from its first segment: the packet socket is open before the
-block begins. A thread moves what the kernel has captured into the file meanwhile: its ring fills within 5 s, however
-few frames come. At the end the closings are waited for: until the kernel holds no socket of a connection that was
-captured, but those in LISTEN and TIME-WAIT.
+block begins. Meanwhile a thread moves frames from the kernel's ring into the file: the ring fills within 5 s, however
+few frames come. At the end it waits for connections to close: until the kernel has no socket of a captured connection
+except in LISTEN and TIME-WAIT.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from handshake_inspect.table import Names, SegmentTable
 from handshake_inspect.testing.handshakes import Capture, Handshakes
 
 INTERFACE = "lo"
-#: How long one look waits for frames, while closings are waited for.
+#: How long one read waits for frames while connections close.
 LOOK_S = 0.005
 
 
 class Recorder:
-    """Writes the frames of loopback to a file from now on, those of one port or all, until `finish`.
+    """Writes the frames of loopback, of one port or all, to a file until `finish`.
 
     Raises CaptureError if this process may not capture, or if the file cannot be written.
     """
@@ -45,7 +45,7 @@ class Recorder:
     def __init__(self, path: Path, port: int | None) -> None:
         self._port = port
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what libraries say when they are imported is not the test's fault
+            warnings.simplefilter("ignore")  # import warnings of libraries do not concern the test
             self._capture = LiveCapture(INTERFACE)
         try:
             self._writer = PcapngWriter(path, self._capture.interfaces, dropped=lambda: self._capture.dropped)
@@ -53,18 +53,18 @@ class Recorder:
             self._capture.close()
             raise
         self._decoder = Decoder(Names())
-        #: Ports of the segments so far, source and destination.
+        #: Pairs of source and destination port of the segments so far.
         self._ports: set[tuple[int, int]] = set()
         self._failure: CaptureError | None = None
-        #: An octet in it ends the thread; not its closing, for a process that the test forks holds it open.
+        #: Pipe that ends the thread: by an octet, not by closing it, as a process forked by the test holds it open.
         self._ended, self._end = os.pipe()
         self._thread = threading.Thread(target=self._follow, name="handshake-inspect capture", daemon=True)
         self._thread.start()
 
     def finish(self, closing_s: float) -> int:
-        """Wait for the closings, so long at most, and close the file. Returns how many frames the kernel dropped.
+        """Wait at most `closing_s` for connections to close, and close the file. Returns the count of dropped frames.
 
-        Raises CaptureError if frames could not be taken or written.
+        Raises CaptureError if frames could not be read or written.
         """
         os.write(self._end, b".")
         self._thread.join()
@@ -81,7 +81,7 @@ class Recorder:
         return self._capture.dropped
 
     def _follow(self) -> None:
-        """Take frames as they come, until it is to end."""
+        """Write frames as they arrive, until told to end."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._ended, selectors.EVENT_READ)
             selector.register(self._capture, selectors.EVENT_READ)
@@ -97,7 +97,7 @@ class Recorder:
             self._take(block)
 
     def _take(self, block: Records | None) -> None:
-        """Write the frames of a block that are of interest, and note their ports."""
+        """Write the frames of a block with the wanted port, and add their ports."""
         if block is None:
             return
         decoded = self._decoder.decode(block, 0)
@@ -107,12 +107,12 @@ class Recorder:
         self._writer.write(block, None if self._port is None else np.isin(block.frame, decoded.frames()))
 
     def _is_closing(self) -> bool:
-        """Has the kernel a socket of a connection that was captured which may still send or await a segment?"""
+        """Does the kernel have a socket of a captured connection that may still send or expect a segment?"""
         return any(ports in self._ports for table in TABLES for ports in busy_sockets(Path("/proc/self/net", table)))
 
 
 def _port_of(port: object) -> int:
-    """Return a port that a test names. Raises ValueError."""
+    """Return the port that a test gives. Raises ValueError."""
     __tracebackhide__ = True
     try:
         return port_number(port)
@@ -127,20 +127,20 @@ def ports_of(segments: SegmentTable) -> set[tuple[int, int]]:
 
 
 async def in_a_thread(function: Callable[[], None]) -> None:
-    """Call a function in a thread while the loop goes on, that of asyncio or of Trio."""
+    """Call a function in a thread while the event loop of asyncio or Trio goes on."""
     trio: Any = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
         await trio.to_thread.run_sync(function)
         return
-    import asyncio  # tests without a loop do not pay for it
+    import asyncio  # slow to import, and tests without an event loop do not need it
 
     await asyncio.to_thread(function)
 
 
 class Recording:
-    """A block of a test that is captured: `with` or, where an event loop must go on to close, `async with`.
+    """Captures a block of a test: `with` or, where an event loop must run for connections to close, `async with`.
 
-    Its value is empty while the block runs, and has what was captured afterwards.
+    Its value is empty while the block runs, and has the captured connections afterwards.
     """
 
     def __init__(self, capture: Capture, port: int | None = None, closing_s: float = CLOSING_LIMIT_S) -> None:
@@ -163,7 +163,7 @@ class Recording:
         try:
             dropped = self._recorder.finish(self._closing_s)
         except CaptureError:
-            if error is None:  # else the test fails of what went wrong in the block
+            if error is None:  # else the test fails by the error in the block
                 raise
         else:
             if error is None:
@@ -181,7 +181,7 @@ class Recording:
         await in_a_thread(lambda: self.__exit__(kind, error, trace))
 
     def _refuse_losses(self, dropped: int) -> None:
-        """Raise CaptureError if the kernel had no room for all frames: nothing can be asserted of such a capture."""
+        """Raise CaptureError if the kernel dropped frames: nothing can be asserted about such a capture."""
         if dropped:
             raise CaptureError(
                 f"{self._capture.name}: {counted(dropped, 'frame')} dropped while capturing, for want of room: what "

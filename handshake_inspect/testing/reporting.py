@@ -1,7 +1,7 @@
-"""What a report of a failure gets: the ladders of the captures that the test used, and where a live one is kept.
+"""Additions to the report of a failure: the ladders of the captures that the test used, and the file of a live one.
 
-In: a test's `Handshakes`, as they were made. Out: sections of its report. A capture that was recorded while the test
-ran is copied to a folder before it goes, under a name that comes from the test's.
+In: the captures of a test's `Handshakes`. Out: sections of its report. A capture recorded while the test ran is copied
+to a folder before it is removed, under a name made from that of the test.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from handshake_inspect.views.remarks import remarks
 
 Section = tuple[str, str]
 
-#: Captures that a report shows, ladders of one capture, and lines of each.
+#: Most captures in a report, ladders of one capture, and lines of each.
 MOST_CAPTURES, MOST_LADDERS, MOST_LINES = 3, 3, 150
-#: A file name has 255 octets at most on every file system; a number and its ending come behind.
+#: Most characters of a file name, before a number and its ending: file systems allow 255 octets.
 NAME_CHARACTERS = 150
 
 
@@ -37,20 +37,20 @@ class UsedCaptures:
     """The captures that a test uses."""
 
     def __init__(self, find: Callable[[str], Path]) -> None:
-        #: Knows where a file is that the test names.
+        #: Returns the path of a file that the test names.
         self.find = find
         self.captures: list[Capture] = []
-        #: So far nothing of the test failed, nor was it skipped.
+        #: False once a phase of the test failed or was skipped.
         self.has_passed = True
         self._recorded = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._is_told = False
 
     def of_files(self, names: Sequence[str | os.PathLike[str]], profile: str | float) -> Capture:
-        """Add captures that exist."""
+        """Add existing capture files."""
         __tracebackhide__ = True
         files = {}
-        for name in names:  # no comprehension, which is a frame of the traceback
+        for name in names:  # a comprehension would add a frame to the traceback
             if not isinstance(name, str | os.PathLike):
                 kind = type(name).__name__
                 raise TypeError(f'a capture is named by text or a path, no {kind}: handshakes("a.pcap", "b.pcap")')
@@ -58,7 +58,7 @@ class UsedCaptures:
         return self._added(Capture(files, profile=profile, find=self.find))
 
     def to_be_recorded(self, name: str, profile: str | float) -> Capture:
-        """Add a capture that is about to be recorded, into a file that goes with the test."""
+        """Add a capture about to be recorded, into a file that is removed with the test."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="handshake-inspect-")
         self._recorded += 1
@@ -72,15 +72,15 @@ class UsedCaptures:
         return capture
 
     def sections(self, error: BaseException | None, node_id: str, folder: Path) -> Iterator[Section]:
-        """Yield what a report of a failure gets, once; `folder` is where live captures are kept.
+        """Yield the sections for the report of a failure, once; live captures are kept in `folder`.
 
-        All that was recorded is kept; the ladders are those of the captures that were made or read last.
+        All recorded captures are kept; the ladders are those of the captures recorded or read last.
         """
         if self._is_told or not self.captures:
             return
         self._is_told = True
         finished = [one for one in self.captures if not one.is_going_on]
-        # Of an expectation that is none, a ladder tells nothing.
+        # A ladder does not explain an invalid expectation.
         is_drawn = isinstance(error, ExpectationError) or any(error is one.drawn_in for one in finished if error)
         for capture in self.captures:
             target = folder / kept_name(node_id, capture.live_number or "")
@@ -93,11 +93,11 @@ class UsedCaptures:
                 elif capture.live_number is not None:
                     command = f"handshake-inspect show {shlex.quote(str(from_here(kept(capture, target))))}"
                     yield f"capture {printable(capture.name)}", command
-            except Exception as problem:  # whatever is wrong with a capture, the failure of the test is reported
+            except Exception as problem:  # an error in a capture must not hide the failure of the test
                 yield f"capture {printable(capture.name)}", one_line(problem)
 
     def keep_what_went_on(self, node_id: str, folder: Path) -> None:
-        """Keep what was still being recorded when the test failed: its fixtures have ended now."""
+        """Keep captures that were still being recorded when the test failed: their fixtures have ended now."""
         for capture in self.captures:
             target = folder / kept_name(node_id, capture.live_number or "")
             if capture.live_number is not None and not target.exists():
@@ -105,12 +105,12 @@ class UsedCaptures:
                     kept(capture, target)
 
     def remove_kept(self, node_id: str, folder: Path) -> None:
-        """Remove what was kept of this test when it failed at another time."""
+        """Remove captures kept of an earlier failure of this test."""
         for number in range(1, self._recorded + 1):
             (folder / kept_name(node_id, live_number(number))).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of what was recorded."""
+        """Remove the recorded captures."""
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -118,7 +118,7 @@ class UsedCaptures:
 def sections_of(capture: Capture, files: list[Path], *, is_drawn: bool) -> Iterator[Section]:
     """Yield the ladders of some connections, and how to see all. `is_drawn`: the message of the failure has ladders.
 
-    The test fails of those that it looked at last, most likely; if it looked at none, the first ones are drawn.
+    A failure is most likely about the connections accessed last; if none was accessed, the first ones are drawn.
     """
     inspection, name = capture.inspection, printable(capture.name)
     count = len(inspection.connections)
@@ -140,7 +140,7 @@ def sections_of(capture: Capture, files: list[Path], *, is_drawn: bool) -> Itera
 
 
 def kept(capture: Capture, target: Path) -> Path:
-    """Copy a capture that was recorded to where it stays; return that. Raises OSError."""
+    """Copy a recorded capture to where it is kept, and return that path. Raises OSError."""
     (source,) = capture.files.values()
     folder = target.parent
     if not folder.exists():
@@ -151,9 +151,9 @@ def kept(capture: Capture, target: Path) -> Path:
 
 
 def live_number(count: int) -> str:
-    """Return how the names of the captures that a test records tell them apart: the first has "", others "~2" ...
+    """Return the suffix of the name of a capture that a test records: "" for the first, then "~2" ...
 
-    No name that `file_name` makes has this sign: `test_it[a-2]` is another test than `test_it[a]`.
+    `file_name` never produces this sign, so names do not collide: `test_it[a-2]` and `test_it[a]` are different tests.
     """
     return "" if count == 1 else f"~{count}"
 
@@ -164,9 +164,9 @@ def kept_name(node_id: str, number: str) -> str:
 
 
 def file_name(node_id: str) -> str:
-    """Make a file's name of a test's: `tests-test_echo.py-test_it-closed`. No two tests have the same.
+    """Make a file name from the name of a test: `tests-test_echo.py-test_it-closed`. It is unique to the test.
 
-    Where characters are lost that may tell tests apart, a part of a hash does.
+    Where characters are lost that might distinguish tests, part of a hash is added.
     """
     name = re.sub(r"::|[^\w.=+,@]", "-", node_id.removesuffix("]"), flags=re.ASCII)
     if re.fullmatch(r"[\w./:]+(\[[\w.=+,@]*\])?", node_id, re.ASCII) and len(name) <= NAME_CHARACTERS:
@@ -175,5 +175,5 @@ def file_name(node_id: str) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """Return what an error says, safe to print."""
+    """Return the message of an error, safe to print, in one line."""
     return printable(" ".join(str(error).split()) or type(error).__name__)
