@@ -1,18 +1,18 @@
-"""Finds the rows that show a packet another time: what one sender sent once, and a run of captures saw more than once.
+"""Finds the rows that are copies of a packet: one that its sender sent once, but captures recorded more than once.
 
-In: rows of packets, sorted by conversation and then by order of time. Out: `Copies`, which rows are copies of which,
-and of what kind. Nothing is taken out here.
+In: rows of packets, sorted by conversation and then by time. Out: `Copies`, the rows that are copies, their originals
+and kinds. Nothing is removed here.
 
-Copies are equal in everything that a sender would change, IP identification included. That alone proves nothing: a
-network may deliver a packet twice, and dropping what is equal would lose it. What tells is how many there are. A port
-mirror that sees a packet come in and go out, a router of which both sides are captured, or Linux' `any` with a bridge
-show (nearly) *every* segment of a conversation that often; a network hardly ever does. A conversation too short to tell
-is judged by its capture: if that shows most of all others more than once, it does so of this one. `rotation` and
-`elsewhere` have what tells copies in other captures.
+Copies are equal in all fields that a sender would change, IP identification included. That alone proves nothing: a
+network may deliver a packet twice, and removing equal packets would lose that. The number of them decides. A port
+mirror that sees a packet come in and go out, a router captured on both sides, or Linux' `any` with a bridge record
+(nearly) *every* segment of a conversation more than once; a network hardly ever does. A conversation too short to
+decide is judged by its capture: if that has most packets of the others more than once, so it is here. `rotation` and
+`elsewhere` have the rules for copies in other captures.
 
-An identification of 0 without timestamps makes even a sure copy doubtful (Linux sends SYN-ACKs and RSTs so), and is
-believed only in a conversation that has certain copies too. A retransmission has a new identification (RFC 6864 §4.1
-allows otherwise only where there is no fragmentation; Linux then sends 0) and comes after 200 ms at the earliest.
+With an identification of 0 and without timestamps even a likely copy is doubtful (Linux sends such SYN-ACKs and RSTs),
+and is accepted only in a conversation that also has certain copies. A retransmission has a new identification (RFC
+6864 §4.1 allows otherwise only without fragmentation; Linux then sends 0) and comes after 200 ms at the earliest.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from handshake_inspect.pairs import GOLDEN
 from handshake_inspect.sets import begins_run, without
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 
-#: In how many of the next rows of its conversation a packet's copy is looked for first.
+#: The next rows of its conversation among which a packet's copy is looked for first.
 NEAR_ROWS = 4
-#: So many columns are compared at once, mixed into one of 32 bits by 2**32 divided by the golden ratio.
+#: Columns compared at once, mixed into one of 32 bits; and the factor of the mix, 2**32 divided by the golden ratio.
 COLUMNS_AT_ONCE, GOLDEN_32 = 4, 0x9E3779B9
 
 
 def find_copies(packets: Packets) -> Copies:
-    """Find the rows that show a packet again."""
+    """Find the rows that are copies of a packet."""
     rows = _candidates(packets)
     if not len(rows):
         none = np.zeros((0, 2), np.uint8)
@@ -90,7 +90,7 @@ def find_copies(packets: Packets) -> Copies:
 
 
 def find_all_copies(packets: Packets) -> Copies:
-    """Find them likewise, if all packets of the run are there: what is too short to tell is judged by its capture."""
+    """Find them likewise among all packets of a run: conversations too short to decide are judged by their capture."""
     found = find_copies(packets)
     trusted = found.evidence.trusted()
     return find_copies(replace(packets, trusted=trusted)) if trusted else found
@@ -104,9 +104,9 @@ def shown_again(
     lanes: Rows | None = None,
     recurs: Mask | None = None,
 ) -> Rows:
-    """Return the rows, in any order, that show a packet again.
+    """Return the rows, in any order, that are copies of a packet.
 
-    The arguments are those of `Packets`; all packets of the run must be there.
+    The arguments are those of `Packets`, which must have all packets of the run.
     """
     order = np.argsort(columns["conversation"], kind="stable")
     nothing = np.zeros(len(order), np.int64)
@@ -127,7 +127,7 @@ def shown_again(
 
 
 def shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
-    """Return how often its capture shows each packet of the sender of each row: by these rows, or as said before."""
+    """Return for each row how often its capture has packets of its sender, by these rows or an earlier judgement."""
     each = np.ones(len(packets), np.uint8)
     before = packets.shown_each
     known = np.flatnonzero(before > 1) if before is not None else NO_ROWS
@@ -140,7 +140,7 @@ def shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
 
     told_before = each[:0] if before is None else before[known]
     looked_at = np.repeat(copies.scenes << 1, 2) + np.tile([0, 1], len(copies.scenes))
-    # The last one said of an end counts: that of these rows; or of its own before, or of its peer.
+    # The last value for an end counts: that of these rows, else its own earlier one, else that of its peer.
     ends = np.concatenate([end_in_scene(known) ^ 1, end_in_scene(known), looked_at])
     said = np.concatenate([told_before, told_before, copies.each.reshape(-1)])
     ends, last = np.unique(ends[::-1], return_index=True)
@@ -153,9 +153,9 @@ def shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
 
 
 def _evidence(packets: Packets, runs: Runs | None, one_by_one: Rows) -> CopyEvidence:
-    """Count what each capture shows, and what of it in conversations that are doubled, or may be.
+    """Count the packets of each capture in conversations that are doubled, and in those that may be.
 
-    Conversations whose copies the link layer tells `one_by_one` say nothing about others.
+    Conversations whose copies the link layer identifies `one_by_one` are no evidence for others.
     """
     shown = packets.shown
     evidence = CopyEvidence(shown=by_capture(packets.columns["capture"], shown))
@@ -166,7 +166,7 @@ def _evidence(packets: Packets, runs: Runs | None, one_by_one: Rows) -> CopyEvid
         evidence.doubled = by_capture(capture[runs.doubled], scenes.shown[runs.doubled])
         evidence.undecided = by_capture(capture[runs.undecided], scenes.shown[runs.undecided])
     known = packets.taken_out > 0
-    if known.any():  # and what `compact` looked at before
+    if known.any():  # and the scenes that `compact` judged before
         known &= ~np.isin(packets.columns["conversation"], one_by_one)
         scene = scene_of(packets.columns)
         rows = np.isin(scene, without(scene[known], doubled))
@@ -175,7 +175,7 @@ def _evidence(packets: Packets, runs: Runs | None, one_by_one: Rows) -> CopyEvid
 
 
 def by_capture(capture: NDArray[np.integer[Any]], shown: Rows) -> Counter[int]:
-    """Add up what is shown of each capture."""
+    """Add up `shown` by capture."""
     if _several(capture):
         return +Counter(dict(enumerate(np.bincount(capture, shown).astype(np.int64).tolist())))
     return Counter({int(capture[0]): int(shown.sum())} if len(capture) else {})
@@ -185,10 +185,10 @@ def by_capture(capture: NDArray[np.integer[Any]], shown: Rows) -> Counter[int]:
 
 
 def _candidates(packets: Packets) -> Rows:
-    """Return the rows that equal another one, of the conversations in which that is worth a look. They are sorted."""
+    """Return, sorted, the rows that equal another one, in the conversations that may have copies."""
     columns, several = packets.columns, _in_several_captures(packets)
     loopback = packets.loopback[packets.base : packets.base + packets.places]
-    # Where rows stand for runs, the nearest copies may be among these.
+    # Where rows represent runs of packets, the nearest copies may be inside these.
     looks = several | loopback | (_has_near_copies(packets) if packets.shown_before is None else True)
     rows = np.flatnonzero(looks[packets.place] | (columns["packet_type"] != PACKET_TYPE_UNKNOWN))
     hashes = np.zeros(len(rows), np.uint64)
@@ -209,13 +209,13 @@ def _candidates(packets: Packets) -> Rows:
 
 
 def _in_several_captures(packets: Packets) -> Mask:
-    """Say of each conversation's place whether several captures show it; the rows are sorted by conversation."""
+    """Mark the places of conversations that several captures have; the rows are sorted by conversation."""
     conversation, capture = packets.columns["conversation"], packets.columns["capture"]
     return packets.has(conversation[1:][(capture[1:] != capture[:-1]) & (conversation[1:] == conversation[:-1])])
 
 
 def _may_be_most(packets: Packets, alike: Rows) -> Mask:
-    """Say of each of these rows whether they are as many in its conversation as copies must be."""
+    """Mark the rows in whose conversation equal rows are as many as copies must be."""
     if (packets.shown > 1).any():
         return np.ones(len(alike), np.bool_)
     rows, place = np.bincount(packets.place), packets.place[alike]
@@ -229,13 +229,13 @@ def _several(capture: NDArray[np.integer[Any]]) -> bool:
 
 
 def _has_near_copies(packets: Packets) -> Mask:
-    """Say of each conversation's place whether a packet equals one of the next few rows of it, or did so before.
+    """Mark the places of conversations in which a packet equals one of its next few rows, or did so before.
 
-    One of a conversation that is doubled does: whoever waits for an answer sends nothing between a packet and its
-    copy. This costs a few comparisons for each row, where finding all copies would sort them.
+    In a doubled conversation some packet does: an end that waits for an answer sends nothing between a packet and its
+    copy. This takes a few comparisons for each row, where finding all copies would take a sort.
     """
     found = packets.has(packets.columns["conversation"][packets.taken_out > 0])
-    # Nearly all that differ in one of the first columns differ in this.
+    # Nearly all rows that differ in one of the first columns differ in this mix.
     mixed = np.zeros(len(packets), np.uint32)
     for name in packets.same[:COLUMNS_AT_ONCE]:
         mixed *= np.uint32(GOLDEN_32)
@@ -253,7 +253,7 @@ def _has_near_copies(packets: Packets) -> Mask:
 
 
 def _places(packets: Packets, rows: Rows) -> Places:
-    """Put equal packets side by side, by capture and order of time."""
+    """Group equal packets, ordered by capture and time."""
     columns = {name: packets.columns[name][rows] for name in packets.same}
     capture = packets.columns["capture"][rows]
     order = np.lexsort([rows, capture, *columns.values()])
@@ -266,13 +266,13 @@ def _places(packets: Packets, rows: Rows) -> Places:
         capture=capture[order],
         conversation=conversation,
         certain=packets.identified[rows] | (packets.weighty[rows] & ~packets.loopback[conversation]),
-        # What `compact` folded other packets into is old, and its copies were found before.
+        # A row into which `compact` folded other packets is old, and its copies were found before.
         whole=packets.stands_for[rows] == 1,
     )
 
 
 def _directed(packets: Packets, places: Places) -> Mask:
-    """Mark what came in right after it had gone out, where the link layer says so: one copy of each at most."""
+    """Mark packets that came in right after they went out, by the link layer: at most one copy of each."""
     packet_type = packets.columns["packet_type"][places.row]
     went_out = (packet_type == PACKET_OUTGOING) & (packets.taken_out[places.row] == 0)
     came_in = (packet_type != PACKET_OUTGOING) & (packet_type != PACKET_TYPE_UNKNOWN)
@@ -282,7 +282,7 @@ def _directed(packets: Packets, places: Places) -> Mask:
 
 
 def _known_one_by_one(packets: Packets) -> Rows:
-    """Return the conversations of which the link layer told the copies that were taken out before."""
+    """Return the conversations whose copies removed before were identified by the link layer."""
     if packets.shown_each is None:
         return NO_ROWS
     conversations: Rows = packets.columns["conversation"][packets.shown_each == ONE_BY_ONE].astype(np.int64)
@@ -290,7 +290,7 @@ def _known_one_by_one(packets: Packets) -> Rows:
 
 
 def _may_go_on(packets: Packets, places: Places, follows: Mask, within_ns: Rows) -> Mask:
-    """Mark the runs of equal packets that what comes may go on with."""
+    """Mark the runs of equal packets that further rows may continue."""
     if not packets.go_on:
         return np.zeros(len(follows), np.bool_)
     run = np.cumsum(~follows) - 1
@@ -303,7 +303,7 @@ def _may_go_on(packets: Packets, places: Places, follows: Mask, within_ns: Rows)
 
 
 def _follows(packets: Packets, places: Places, within_ns: Rows) -> Mask:
-    """Mark the places whose packet stands at the place before too, in the same capture and little earlier."""
+    """Mark the places whose packet equals that of the place before, in the same capture and shortly earlier."""
     time_ns = packets.columns["time_ns"][places.row]
     found = np.zeros(len(time_ns), np.bool_)
     found[1:] = (places.packet[1:] == places.packet[:-1]) & (places.capture[1:] == places.capture[:-1])

@@ -1,18 +1,17 @@
-"""Finds the packets that several captures of a run show: two places of capture, or one file that was named twice.
+"""Finds packets that several captures of a run have: two points of capture, or one file named twice.
 
-In: `Packets`, the `Places` of equal ones side by side, and the copies found inside each capture. Out: the same with
-those of other captures.
+In: `Packets`, the `Places` that group equal ones, and the copies found inside each capture. Out: the same with copies
+in other captures added.
 
-What stands in two captures is one packet if both show the same stretch of its conversation; clocks are not compared.
-They show the same stretch if, in at least one direction, most of what they show between their first and their last
-common packet is common to them, and before and behind these only one of them shows much more. Otherwise a segment that
-was sent again, and stands in the next file of a rotating capture, would be taken for a copy and lost.
+Equal rows of two captures are one packet if both captures have the same stretch of its conversation; clocks are not
+compared. They have the same stretch if, in at least one direction, they share most packets between their first and
+their last common packet, and before and after these only one of them has many more. Otherwise a retransmission in the
+next file of a rotating capture would be taken for a copy and lost.
 
 Such a segment may be the first one of its file and repeat the last one of the file before. So captures that follow each
-other in time are taken for files of one rotation: what one shows after the other was sent again. But if they have more
-of a conversation in common than what is sent again at once, or all of it, then one clock is wrong, and they show the
-same packets. What this cannot tell apart is a lone SYN at the end of one file, and the same SYN, identification and
-all, in the next.
+other in time are taken for files of one rotation: equal packets in both were retransmitted. But if they share more of a
+conversation than is retransmitted at once, or all of it, then one clock is wrong, and the packets are the same. This
+cannot distinguish a lone SYN at the end of one file from the same SYN, with the same identification, in the next.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from handshake_inspect.sets import begins_run, consecutive, first_of_runs, set_o
 
 
 def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
-    """Add the copies that other captures have to those `inside` one capture."""
+    """Add the copies in other captures to those `inside` one capture."""
     at = np.flatnonzero(places.whole & ~np.isin(places.row, inside.copy))
     source = _sources(packets, places, at)
     order = np.lexsort((places.row[at], source, places.packet[at]))
@@ -52,7 +51,7 @@ def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Cop
     again &= np.isin(places.conversation[at], _of_the_same_stretch(packets, places, inside, at, again, rank))
     original = places.row[at[np.maximum.accumulate(np.where(again, 0, np.arange(len(at))))[again]]]
     copy = places.row[at[again]]
-    # The original of a copy inside one capture may be a copy of another capture's itself.
+    # The original of a copy inside one capture may itself be a copy of another capture's packet.
     final = np.arange(len(packets))
     final[copy] = original
     return replace(
@@ -64,7 +63,7 @@ def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Cop
 
 
 def _sources(packets: Packets, places: Places, at: Rows) -> Rows:
-    """Return what shows each of these places: a capture, or a lane of captures that follow each other."""
+    """Return the source of each of these places: a capture, or a lane of captures that follow each other."""
     capture, packet, conversation = places.capture[at].astype(np.int64), places.packet[at], places.conversation[at]
     if packets.lanes is None or len(set_of(packets.lanes)) == len(packets.lanes):
         return capture
@@ -89,10 +88,10 @@ def _sources(packets: Packets, places: Places, at: Rows) -> Rows:
 
 
 def _told_before(packets: Packets, places: Places, at: Rows, source: Rows) -> Rows:
-    """Count, for each of these places, the rows of others that its own source's copies were taken out for before.
+    """Count, for each of these places, the rows of other sources for which copies in its own were removed before.
 
-    What is left of its source shows the packets behind those. Of several other sources it is not known whose copies a
-    row has, as long as it has not one of each.
+    The remaining rows of its source are the packets after those. With several other sources it is unknown whose copies
+    a row counts, unless it counts one of each.
     """
     if not packets.elsewhere[places.row[at]].any():
         return np.zeros(len(at), np.int64)
@@ -108,16 +107,16 @@ def _told_before(packets: Packets, places: Places, at: Rows, source: Rows) -> Ro
 def _of_the_same_stretch(
     packets: Packets, places: Places, inside: Copies, at: Rows, again: Mask, rank: Rows
 ) -> NDArray[np.int32]:
-    """Return the conversations of which several captures show the same stretch.
+    """Return the conversations of which several captures have the same stretch.
 
-    `at` are the places to look at, equal ones side by side; `again` marks those that equal the one before in another
-    capture; `rank` counts how many equal ones their own capture has before.
+    `at`: the places to examine, equal ones grouped; `again` marks those that equal the place before in another capture;
+    `rank`: the count of equal ones before each in its own capture.
     """
     if not again.any():
         return np.zeros(0, np.int32)
     common = again.copy()
     common[:-1] |= again[1:]
-    told = np.zeros(len(packets), np.bool_)  # what another capture told before counts too
+    told = np.zeros(len(packets), np.bool_)  # copies in another capture found before also count
     told[places.row[at[common]]] = True
     told |= packets.elsewhere > 0
     concerned = packets.has(places.conversation[at[again]])
@@ -126,11 +125,11 @@ def _of_the_same_stretch(
     rows = np.flatnonzero((alone | told) & concerned[packets.place])
     end = end_of(packets.columns, rows)
     mostly = _mostly_common(in_capture(end, packets.columns["capture"][rows]), told[rows])
-    # Payload that one capture has twice is no evidence: a probe that keeps a connection alive is always the same.
+    # Payload that one capture has twice is no evidence: keep-alive probes are all equal.
     once = again & (rank == 0)
     once[:-1] &= (rank[1:] == 0) | (places.packet[at[1:]] != places.packet[at[:-1]])
     row = places.row[at]
-    # One file that was named twice has equal times too, and no repetition has.
+    # A file named twice has equal times too; a retransmission never has.
     same_time = again.copy()
     same_time[1:] &= packets.columns["time_ns"][row[1:]] == packets.columns["time_ns"][row[:-1]]
     sure, probable = again & (packets.identified[row] | same_time), once & places.certain[at]
@@ -141,7 +140,7 @@ def _of_the_same_stretch(
 
 
 def _mostly_common(scene: Rows, common: Mask) -> Rows:
-    """Return the ends of which most is common. `scene`: each row's end `in_capture`; rows are in order of time."""
+    """Return the ends with mostly common packets. `scene`: each row's end `in_capture`; rows are in order of time."""
     order = np.argsort(scene, kind="stable")
     scene, common = scene[order], common[order]
     begin = first_of_runs(scene)
@@ -153,7 +152,7 @@ def _mostly_common(scene: Rows, common: Mask) -> Rows:
     has = shared > 0
     ends, number = np.unique(shown_in(scene[begin[has]]), return_inverse=True)
     missed = np.bincount(number, (last - first + 1 - shared)[has], len(ends))
-    for outside in (first[has], (size - 1 - last)[has]):  # of all captures but the one that shows most there
+    for outside in (first[has], (size - 1 - last)[has]):  # for all captures but the one with most packets there
         most = np.zeros(len(ends), np.int64)
         np.maximum.at(most, number, outside)
         missed += np.bincount(number, outside, len(ends)) - most
@@ -163,7 +162,7 @@ def _mostly_common(scene: Rows, common: Mask) -> Rows:
 
 
 def _rank(group: Rows) -> Rows:
-    """Count the places of each group, from 0; groups stand side by side."""
+    """Number the places within each group, from 0; groups are contiguous."""
     index = np.arange(len(group))
     rank: Rows = index - np.maximum.accumulate(np.where(begins_run(group), index, 0))
     return rank

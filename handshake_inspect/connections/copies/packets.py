@@ -1,4 +1,4 @@
-"""What a search for copies looks at, and what it finds.
+"""The input and the results of a search for copies.
 
 In and out: `Packets`, rows of segments or datagrams; `Copies` and `CopyEvidence`. `copies` has the rules.
 """
@@ -16,82 +16,83 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Column, Mask, Rows
 
-#: What shows a packet again: a capture of loopback, where it leaves and arrives; a port mirror, where it enters and
-#: leaves the switch, or a bridge; a router, on its other side, which its time to live tells; another capture.
+#: Causes of copies: a capture of loopback, where a packet leaves and arrives; a port mirror, where it enters and leaves
+#: the switch, or a bridge; a router, on its other side, as the time to live shows; another capture.
 LOOPBACK, MIRROR, ROUTER, ELSEWHERE = range(4)
 KINDS = ("loopback", "mirror", "router", "elsewhere")
 
-#: Values of `Packets.shown_each` besides how often: copies are told one by one; and several values in one row.
+#: Values of `Packets.shown_each` besides counts: copies are identified one by one; rows with different values joined.
 ONE_BY_ONE, MIXED = 254, 255
 
-#: How long after a packet its copy comes: on loopback, and by way of a switch or a router under load.
+#: Latest time of a copy after its packet: on loopback, and through a switch or a router under load.
 LOOPBACK_WITHIN_NS, COPY_WITHIN_NS = 100_000, 10_000_000
-#: Share of a conversation's packets, or of a capture's, that must stand there more than once.
+#: Share of the packets of a conversation, or of a capture, that must be there more than once.
 MOSTLY_DOUBLED = 0.7
 
-#: Bits of a capture's number in what `in_capture` makes.
+#: Bits of the capture number in the results of `in_capture`.
 CAPTURE_BITS = 16
 
 
 def in_capture(what: Rows, capture: Column) -> Rows:
-    """Number what a capture shows of a conversation, or of an end of one."""
+    """Combine a conversation, or an end of one, and a capture into one number."""
     return what << CAPTURE_BITS | capture
 
 
 def capture_of(numbers: Rows) -> Rows:
-    """Return the capture of each of such numbers."""
+    """Return the capture in each number of `in_capture`."""
     return numbers & ((1 << CAPTURE_BITS) - 1)
 
 
 def shown_in(numbers: Rows) -> Rows:
-    """Return the conversation, or the end, of each of such numbers."""
+    """Return the conversation, or the end, in each number of `in_capture`."""
     return numbers >> CAPTURE_BITS
 
 
 def scene_of(columns: Mapping[str, Column], rows: Rows | slice = slice(None)) -> Rows:
-    """Number the *scene* of each of these rows: what one capture shows of one conversation."""
+    """Return the *scene* of each of these rows: the part of one conversation in one capture, as a number."""
     return in_capture(columns["conversation"][rows].astype(np.int64), columns["capture"][rows])
 
 
 def end_of(columns: Mapping[str, Column], rows: Rows | slice = slice(None)) -> Rows:
-    """Number the end of its conversation that sent each of these rows."""
+    """Return the number of the end that sent each of these rows."""
     end: Rows = columns["conversation"][rows].astype(np.int64) << 1 | columns["from_higher"][rows]
     return end
 
 
 @dataclass
 class Packets:
-    """Rows of packets that may show some of them again. Arrays of shape (n,) if nothing else is said."""
+    """Rows of packets, some of which may be copies. Arrays have shape (n,) unless noted."""
 
-    #: `conversation`, `from_higher`, `capture`, `time_ns`, `packet_type`, `ttl` if there is one, and those of `same`.
+    #: `conversation`, `from_higher`, `capture`, `time_ns`, `packet_type`, `ttl` if present, and the columns of `same`.
     columns: Mapping[str, NDArray[Any]]
     #: Names of the columns in which copies are equal.
     same: Sequence[str]
-    #: Does being equal mean something, by an identification or a timestamp?
+    #: Is equality significant, because of an identification or a timestamp?
     identified: Mask
-    #: Does it say something that is said once: payload?
+    #: Does it have payload, which is normally sent once?
     weighty: Mask
     #: Can each conversation only have been captured on loopback? One entry for every conversation of the run.
     loopback: Mask
-    #: How many packets each row stands for, and how many copies within its capture were taken out before.
+    #: Count of packets that each row represents, and of copies within its capture removed before.
     stands_for: Rows
     taken_out: Rows
-    #: How many copies in other captures were taken out before.
+    #: Count of copies in other captures removed before.
     elsewhere: Rows
-    #: Captures that are known to show most packets more than once.
+    #: Captures known to have most packets more than once.
     trusted: frozenset[int] = frozenset()
-    #: How many of the copies that were taken out are not the row's own, but of packets that it stands for besides.
+    #: Count of the removed copies that are not of the row itself, but of other packets that it represents.
     folded_copies: Rows | None = None
-    #: How often its capture shows each packet of its sender, by what was made of a part of them before; 0: of nothing.
+    #: How often its capture has each packet of its sender, as judged before from a part of them; 0: not judged.
     shown_each: NDArray[np.uint8] | None = None
-    #: More packets may come: what may still be shown another time is left as it is.
+    #: More packets may come: runs that may still get copies are left unchanged.
     go_on: bool = False
-    #: A number for each capture, equal for those that follow each other in time; None if that is not known yet.
+    #: Lane of each capture: captures that follow each other in time share one; None if that is not known yet.
     lanes: Rows | None = None
-    #: May each packet equal others far from it that are no copies of it? None: none may.
+    #: May each packet equal distant ones that are not copies of it? None: none may.
     recurs: Mask | None = None
-    #: Of rows that stand for runs of equal packets: how often each of these, `stands_for` in all, had shown its packet
-    #: before this row. Such runs are over; a single one may also go on behind its row. None: no row stands for runs.
+    #: For rows that represent runs of equal packets: how often each of these, `stands_for` in all, had its packet
+    #: before this row. Such runs are complete; a single one may also continue after its row. None: no row represents
+    #: runs.
     shown_before: Rows | None = None
 
     def __len__(self) -> int:
@@ -99,27 +100,27 @@ class Packets:
 
     @cached_property
     def shown(self) -> Rows:
-        """How often each row shows a packet, copies that were taken out before included."""
+        """Count of packets in each row, copies removed before included."""
         shown = self.stands_for + self.taken_out
         return shown if self.shown_before is None else shown + self.stands_for * self.shown_before
 
-    # What is asked of each conversation of these packets is kept from the lowest number to the highest: a run has
-    # millions, and a partition a few thousand that follow each other.
+    # Arrays by conversation span only the lowest to the highest number here: a run has millions of conversations, a
+    # partition a few thousand consecutive ones.
 
     @cached_property
     def base(self) -> int:
-        """The lowest number of a conversation."""
+        """The lowest conversation number."""
         return int(self.columns["conversation"].min()) if len(self) else 0
 
     @cached_property
     def place(self) -> NDArray[np.int32]:
-        """The place of each row's conversation: its number, counted from the lowest."""
+        """The place of each row's conversation: its number minus `base`."""
         place: NDArray[np.int32] = self.columns["conversation"] - np.int32(self.base)
         return place
 
     @cached_property
     def places(self) -> int:
-        """How many places there are."""
+        """Count of places."""
         return int(self.place.max(initial=-1)) + 1
 
     def has(self, conversations: NDArray[Any]) -> Mask:
@@ -131,20 +132,20 @@ class Packets:
 
 @dataclass
 class CopyEvidence:
-    """How many packets each capture shows, by its number; of a whole run when that of its parts is added up."""
+    """Counts of packets by capture number; those of a whole run are the sum over its parts."""
 
     shown: Counter[int] = field(default_factory=Counter)
-    #: Those in conversations that certainly show most of theirs more than once.
+    #: Packets in conversations that certainly have most of theirs more than once.
     doubled: Counter[int] = field(default_factory=Counter)
-    #: Those in conversations that seem to, but are too short to tell.
+    #: Packets in conversations that seem to, but are too short to decide.
     undecided: Counter[int] = field(default_factory=Counter)
 
     def __add__(self, other: CopyEvidence) -> CopyEvidence:
-        """Return what two parts of a run show together."""
+        """Return the sum of the evidence of two parts of a run."""
         return CopyEvidence(self.shown + other.shown, self.doubled + other.doubled, self.undecided + other.undecided)
 
     def trusted(self) -> frozenset[int]:
-        """Return the captures of which most is doubled, so that the undecided is believed."""
+        """Return the captures with mostly doubled packets, for which undecided conversations count as doubled."""
         return frozenset(
             capture
             for capture, count in self.doubled.items()
@@ -152,7 +153,7 @@ class CopyEvidence:
         )
 
     def rules_out(self, given: Counter[int]) -> bool:
-        """Will no capture be `trusted`, whatever its other packets show? `given`: how many each has in all."""
+        """Can no capture become `trusted`, whatever its other packets are? `given`: the total count of each."""
         return all(
             self.doubled[capture] + (1 - MOSTLY_DOUBLED) * (count - self.shown[capture])
             < MOSTLY_DOUBLED * (self.shown[capture] - self.undecided[capture])
@@ -162,19 +163,19 @@ class CopyEvidence:
 
 @dataclass
 class Copies:
-    """Which rows show a packet again."""
+    """The rows that are copies of a packet."""
 
-    #: The row that stays, and the row that shows the same packet. Shape (k,).
+    #: The row that stays, and the row that is its copy. Shape (k,).
     original: Rows
     copy: Rows
     #: LOOPBACK ... ELSEWHERE. Shape (k,).
     kind: NDArray[np.uint8]
     evidence: CopyEvidence
-    #: Numbers of the scenes that were looked at (`scene_of`), and how often each shows the packets of the lower
-    #: and of the higher socket: 1, or as often as most of those that stand there several times. Shapes (s,), (s, 2).
+    #: The scenes examined (`scene_of`), and how often each has the packets of the lower and of the higher socket: 1, or
+    #: the most frequent count of those that are there several times. Shapes (s,), (s, 2).
     scenes: Rows
     each: NDArray[np.uint8]
-    #: Rows that may be shown another time by what comes, if the packets go on.
+    #: Rows of which further packets may be copies, if more come.
     open: Rows
-    #: Scenes among those looked at that are too short to tell, so that their captures do. Shape (u,).
+    #: Examined scenes too short to decide, so that their captures decide. Shape (u,).
     undecided: Rows

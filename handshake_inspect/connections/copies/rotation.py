@@ -1,10 +1,10 @@
-"""Finds the copies of a mirror in the next file of a rotation: one file ends with a packet, the next begins with it.
+"""Finds copies by a mirror in the next file of a rotation: one file ends with a packet, the next begins with its copy.
 
-In: `Packets`, the `Places` of equal ones side by side, and the copies found inside each capture. Out: the same with
-those of the next file.
+In: `Packets`, the `Places` that group equal ones, and the copies found inside each capture. Out: the same with those
+in the next file added.
 
-What stands alone in a conversation whose packets are shown twice, and alone in the next file too, shortly after it, is
-one of these. What a network delivers twice is shown four times by a mirror.
+A packet without a copy in a conversation whose packets are there twice, with an equal one that is also single in the
+next file shortly after it, is one of these. A mirror records a packet delivered twice by the network four times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from handshake_inspect.sets import set_of
 
 
 def with_next_file(packets: Packets, places: Places, inside: Copies) -> Copies:
-    """Add the copies that the next file of a rotation has to those `inside` one capture."""
+    """Add the copies in the next file of a rotation to those `inside` one capture."""
     if packets.lanes is None or len(set_of(packets.lanes)) == len(packets.lanes):
         return inside
     at = np.flatnonzero(_alone(packets, places, inside))
@@ -44,7 +44,7 @@ def with_next_file(packets: Packets, places: Places, inside: Copies) -> Copies:
 
 
 def _alone(packets: Packets, places: Places, inside: Copies) -> Mask:
-    """Mark the places whose capture shows their packet once, though it shows others of the conversation twice."""
+    """Mark the places whose capture has their packet once, although it has others of the conversation twice."""
     shown_twice: Mask = packets.taken_out > 0
     doubled = packets.has(packets.columns["conversation"][shown_twice])
     rows: Rows = np.append(inside.original, inside.copy)

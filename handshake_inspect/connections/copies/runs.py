@@ -1,7 +1,7 @@
-"""Runs of equal packets that one capture shows within a short time: which of them are copies.
+"""Runs of equal packets in one capture within a short time: which of them are copies.
 
-In: `Packets`, and the `Places` of equal ones side by side. Out: which places are copies, of what kind, and in which
-*scenes*, which are what one capture shows of one conversation. `copies` has the rules.
+In: `Packets`, and the `Places` that group equal ones. Out: the places that are copies, their kinds, and their *scenes*
+(a scene is the part of one conversation in one capture). `copies` has the rules.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from handshake_inspect.connections.copies.packets import (
 )
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
-#: So many packets of a conversation must certainly stand there more than once, or one in each direction; of one of
-#: loopback one is enough.
+#: Packets of a conversation that must certainly be there more than once, or one in each direction; on loopback one is
+#: enough.
 CERTAIN_COPIES = 3
-#: More copies of one packet than this are counted like this many.
+#: More copies of one packet than this count as this many.
 MOST_COPIES = 63
 
 
 @dataclass
 class Places:
-    """Rows of packets that equal others, equal ones side by side. Arrays of shape (p,)."""
+    """Rows of packets that equal others, grouped by equality. Arrays of shape (p,)."""
 
     row: Rows
     #: A number for each distinct packet.
     packet: Rows
     capture: NDArray[np.uint16]
     conversation: NDArray[np.int32]
-    #: Does being equal mean something?
+    #: Is equality significant?
     certain: Mask
-    #: Does the row stand for this packet alone?
+    #: Does the row represent only this packet?
     whole: Mask
 
 
 class Runs:
-    """Runs of places that show one packet within a short time, and what they make of their conversation."""
+    """Runs of places with one packet within a short time, and the resulting judgement of their conversations."""
 
     def __init__(self, packets: Packets, places: Places, follows: Mask, settled: Mask) -> None:
-        """`follows`: does a place show the packet of the one before again? `settled`: is it known what it is?"""
+        """`follows`: places that repeat the packet of the place before. `settled`: places whose nature is known."""
         self._packets, self._places = packets, places
         follows = follows & ~settled
         #: First place of each run. Shape (r,), as all below.
         self.start = np.flatnonzero(~follows)
         self.run = np.cumsum(~follows) - 1
-        #: How often a run shows its packet, what was taken out before included.
+        #: Count of the packet in each run, copies removed before included.
         shown = 1 + packets.taken_out[places.row]
         if packets.folded_copies is not None:
             shown = np.maximum(shown - packets.folded_copies[places.row], 1)
@@ -65,9 +65,9 @@ class Runs:
             shown = shown + packets.shown_before[places.row]
         self.shown = np.add.reduceat(shown, self.start)
         before = np.cumsum(shown) - shown
-        #: How often it was shown before each place of its run. Shape of the places.
+        #: Count of the packet in its run before each place. Shape of the places.
         self.position = before - before[self.start][self.run]
-        #: How many runs like this there are: 1, or as many as its row stands for; 0 of packets that are not known.
+        #: Number of such runs: 1, or as many as its row represents; 0 for unknown packets.
         whole = places.whole[self.start].astype(np.int64)
         self.count = whole if packets.shown_before is None else packets.stands_for[places.row[self.start]]
         self.count[settled[self.start]] = 0
@@ -77,7 +77,7 @@ class Runs:
         self.several = (self.shown > 1) & (self.count > 0)
         self.certain = self.several & places.certain[self.start]
         self.scenes = scenes
-        #: Does each scene show most of its packets more than once; or seem to, and is too short to tell? Shape (s,).
+        #: Scenes with most of their packets more than once; and those that seem so, but are too short. Shape (s,).
         self.doubled, self.undecided = self._doubled(scenes, settled)
         each = self._each()[self.end][self.run]
         #: Is each place a copy? Shape of the places, as the next.
@@ -92,7 +92,7 @@ class Runs:
         self.kind = self._kinds()[self.run]
 
     def _scenes(self) -> tuple[Rows, Scenes]:
-        """Return the scene of each run, as an index into all, and what all rows of them show."""
+        """Return the scene of each run, as an index into all scenes, and the totals of these scenes."""
         packets = self._packets
         numbers, scene = np.unique(scene_of(packets.columns, self._places.row[self.start]), return_inverse=True)
         rows = np.flatnonzero(packets.has(shown_in(numbers))[packets.place])
@@ -110,7 +110,7 @@ class Runs:
         return scene, Scenes(numbers, shown, again, known > 0, self._judged_before(numbers))
 
     def _judged_before(self, scenes: Rows) -> Rows:
-        """Return how often each end's packets were said to be shown, by what was taken out before; 0 if nothing was."""
+        """Return how often each end's packets are there by the earlier judgement; 0 if no copies were removed."""
         before = np.zeros(2 * len(scenes), np.int64)
         if self._packets.shown_each is not None:
             rows = np.flatnonzero(self._packets.taken_out * (self._packets.shown_each > 1))
@@ -122,9 +122,9 @@ class Runs:
         return before
 
     def _doubled(self, scenes: Scenes, settled: Mask) -> tuple[Mask, Mask]:
-        """Say of each scene whether most of its packets stand there more than once; and if only its capture tells.
+        """Mark the scenes that have most of their packets more than once; and those that only their capture decides.
 
-        It is not asked of those that are `settled`.
+        Those that are `settled` are not judged.
         """
         count = len(scenes.shown)
         often = scenes.again + np.bincount(self._scene, np.where(self.several, self.count * self.shown, 0), count)
@@ -141,19 +141,19 @@ class Runs:
         return mostly & (enough | trusted), mostly & ~enough
 
     def _each(self) -> Rows:
-        """Return how often each packet of each end of a scene is shown, by what was taken out before or by most."""
+        """Return how often packets of each end of a scene are there, by copies removed before or the usual count."""
         most, before = self._most, self.scenes.each_before
         return np.where(before > 1, before, np.where(most == 0, 2, most))
 
     def judged(self) -> NDArray[np.uint8]:
-        """Return how often each packet of each end is shown, by these runs alone if they can tell. Shape (s, 2)."""
+        """Return how often each packet of each end is there, by these runs alone if they suffice. Shape (s, 2)."""
         most, before = self._most, self.scenes.each_before
         each = np.where(most > 0, most, np.where(before > 1, before, 2)).reshape(-1, 2)
         return np.where(self.doubled[:, None], each, 1).astype(np.uint8)
 
     @cached_property
     def _most(self) -> Rows:
-        """Return how often most packets of each end of a scene are shown; 0 if no certain one tells."""
+        """Return the most frequent count of packets of each end of a scene; 0 without a certain one."""
         shown = np.minimum(self.shown, MOST_COPIES)[self.certain]
         numbers, place = np.unique(self.end[self.certain] * (MOST_COPIES + 1) + shown, return_inverse=True)
         count = np.bincount(place, self.count[self.certain], len(numbers))
@@ -166,7 +166,7 @@ class Runs:
         return found
 
     def _kinds(self) -> NDArray[np.uint8]:
-        """Say of each run what shows its packet again."""
+        """Return the kind of copies of each run."""
         routed = np.zeros(len(self.start), np.bool_)
         if "ttl" in self._packets.columns:
             ttl = self._packets.columns["ttl"][self._places.row]
@@ -175,21 +175,21 @@ class Runs:
 
 
 def kinds_of(loopback: Mask, routed: Mask) -> NDArray[np.uint8]:
-    """Say what shows packets again. `routed`: with another time to live."""
+    """Return the kinds of copies. `routed`: with another time to live."""
     return np.where(routed, ROUTER, np.where(loopback, LOOPBACK, MIRROR)).astype(np.uint8)
 
 
 @dataclass
 class Scenes:
-    """What the scenes show in all. Arrays of shape (s,)."""
+    """Totals of the scenes. Arrays of shape (s,)."""
 
-    #: As in `scene_of`.
+    #: Number as in `scene_of`.
     number: Rows
-    #: How often they show a packet.
+    #: Count of packets.
     shown: Rows
-    #: How often they show one that they show more than once, by what was taken out before.
+    #: Count of packets that are there more than once, by copies removed before.
     again: Rows
-    #: Copies were taken out before.
+    #: Were copies removed before?
     known: Mask
-    #: How often each packet was said to be shown then, of the lower and the higher socket; else 0. Shape (2s,).
+    #: Earlier judgement of how often each packet is there, of the lower and the higher socket; else 0. Shape (2s,).
     each_before: Rows

@@ -1,16 +1,16 @@
 """Folds segments that cannot change an answer, so that a long transfer takes no more memory than a short one.
 
-In: all rows so far of some conversations. Out: the same answers from fewer rows. What is folded is the ordinary middle
-of a transfer: segments in order, acknowledged, with nothing new to say but "more octets". Each is counted into the
-next row of its sender that stays.
+In: all rows so far of some conversations. Out: fewer rows that give the same answers. Rows of the ordinary middle of a
+transfer are folded: segments in order, acknowledged, and with no information but more octets. Each is counted into
+the next row of its sender that stays.
 
-Why it is exact. Answers look at rows through few windows: the first rows of an end, control bits, the running maxima
-of SEG.SEQ and SEG.ACK, acknowledgments of a SYN or FIN, and whatever is out of the ordinary. A row is *ordinary* if it
-continues its direction exactly (SEG.SEQ is the next number), acknowledges no less than before and nothing that was not
-captured, and is no first of its kind. Only ordinary rows are folded whose end the peer has acknowledged already: they
-acknowledge nothing but data, and when they arrived matters to nobody, once they have. All other rows stay, and they are
-*barriers*: between two barriers the last row of each end stays too (and what the peer had sent before it), so at every
-row that stays, now and in future, both maxima are what they were.
+Why it is exact. Answers depend on few properties of rows: the first rows of an end, control bits, the running maxima
+of SEG.SEQ and SEG.ACK, acknowledgments of a SYN or FIN, and everything unusual. A row is *ordinary* if it continues its
+direction exactly (SEG.SEQ is the next number), acknowledges no less than before and nothing that was not captured, and
+is not the first of its kind. Only ordinary rows whose octets the peer has already acknowledged are folded: they
+acknowledge only data, and once they have arrived, the time of that is irrelevant. All other rows stay, and are
+*barriers*: between two barriers the last row of each end also stays (and the peer's last row before it), so at every
+row that stays, now and later, both maxima are unchanged.
 """
 
 from __future__ import annotations
@@ -43,36 +43,36 @@ from handshake_inspect.connections.zeek.reach import at_thresholds, find_reach, 
 from handshake_inspect.sets import first_of_runs
 from handshake_inspect.tcp.states import Event
 
-#: One row stays for each of these steps of a direction's numbers, so that unwrapping modulo 2**32 stays certain.
+#: One row stays for every 2**STEP_BITS numbers of a direction, so that unwrapping modulo 2**32 stays certain.
 STEP_BITS = 29
-#: Of so many rows one at least must go on where its end was, that folding is worth a look.
+#: Folding is tried if at least one of this many rows continues the numbers of its end.
 LEAST_GOING_ON = 16
 
 
 @dataclass
 class Progress:
-    """How far each side has come at each row, this row included. Two arrays each, of shape (n,)."""
+    """The progress of each side at each row, this row included. Two arrays each, of shape (n,)."""
 
-    #: The number after the last that it has sent, and the last number that it sent behind a hole.
+    #: The number after the last one sent, and the last number sent after a hole.
     sent: list[Rows]
     skipped_to: list[Rows]
-    #: The highest SEG.ACK of all, and of those that count.
+    #: The highest SEG.ACK of all segments, and of those that are counted.
     acknowledged: list[Rows]
     counted: list[Rows]
 
 
 @dataclass
 class FoldedRows:
-    """Rows of some conversations, and what of them is folded."""
+    """Rows of some conversations, before and after folding."""
 
-    #: All rows, and the connections that they make.
+    #: All rows, and their connections.
     stored: StoredRows
     part: Split
     progress: Progress
-    #: Segments of the middle of a transfer: by their control bits, and as far as all of what is known. Shape (n,).
+    #: Segments of the middle of a transfer: by control bits alone, and by all that is known. Shape (n,).
     plain: Mask
     ordinary: Mask
-    #: Rows of conversations that their captures show several times.
+    #: Rows of conversations that captures have several times.
     doubled: Mask
     #: The rows that stay.
     rows: StoredRows
@@ -81,10 +81,10 @@ class FoldedRows:
 def compact(
     collapsed: CollapsedRows, self_conversation: Mask, *, copies_within_ns: int = 0, single_until_ns: int = EARLIEST_NS
 ) -> FoldedRows:
-    """Fold what can be folded. Rows are sorted by conversation and capture order, and so is the result.
+    """Fold all rows that can be folded. Rows are sorted by conversation and capture order, and so is the result.
 
-    Copies of what is not older than `copies_within_ns` may still come, unless it is of `single_until_ns` or before: it
-    stays. Conversations in which hardly a row goes on where its end was stay as they are, behind the others.
+    Rows not older than `copies_within_ns` stay, as copies of them may still come, unless they are from
+    `single_until_ns` or before. Conversations in which hardly a row continues its end stay unchanged, after the others.
     """
     may_fold = _may_fold(collapsed.rows)
     if not may_fold.all():
@@ -99,7 +99,7 @@ def compact(
     settled = settled_from(rows, events.start, events.code, events.row)
     progress = _progress(rows, events.numbers)
     plain = is_plain(rows.flags) & (rows.window != 0)
-    # What was ordinary stays so: the rows that showed it may be gone by now.
+    # Rows found ordinary before stay so: the rows that proved it may have been folded.
     ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
     ordinary &= ~_steps_over(rows.end, rows.seq) & ~_steps_over(rows.end, rows.ack)
     lone = _lone(collapsed, copies_within_ns, single_until_ns) & ~may_copy_another_connection(part)
@@ -127,10 +127,10 @@ def compact(
 
 
 def _may_fold(stored: StoredRows) -> Mask:
-    """Mark the rows of conversations of which some share may be folded: plain, and going on where their end was.
+    """Mark the rows of conversations with some share of candidates: plain rows that continue their end.
 
-    A million segments with any control bits and numbers are one conversation, or ten; to look for what is ordinary in
-    them took a quarter of all time.
+    A million segments with arbitrary control bits and numbers may be a single conversation, or ten; the search for
+    ordinary rows in these took a quarter of all time.
     """
     conversation, seq = stored["conversation"], stored["seq"]
     order = np.argsort(conversation.astype(np.int64) << 1 | stored["from_higher"], kind="stable")
@@ -156,15 +156,15 @@ def _only(collapsed: CollapsedRows, which: Mask) -> CollapsedRows:
 
 
 def is_plain(flags: NDArray[np.uint16]) -> Mask:
-    """Has each segment the ACK bit, and none that opens or closes a connection?"""
+    """Mark the segments with the ACK bit and without bits that open or close a connection."""
     plain: Mask = (flags & (SYN | FIN | RST | ACK)) == ACK
     return plain
 
 
 def folded_into(side: NDArray[np.integer[Any]], stays: Mask, amount: NDArray[np.integer[Any]]) -> Rows:
-    """Add up, in each row that stays, the amounts of the rows of its side right before it that do not.
+    """Add up, for each row that stays, the amounts of the folded rows of its side right before it.
 
-    Rows are sorted by connection; behind one that does not stay there is one of its end that does. Shape (n,).
+    Rows are sorted by connection; every folded row is followed by one of its end that stays. Shape (n,).
     """
     total = np.zeros(len(stays), np.int64)
     for one in (0, 1):
@@ -176,7 +176,7 @@ def folded_into(side: NDArray[np.integer[Any]], stays: Mask, amount: NDArray[np.
 
 
 def settled_from(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row: Rows) -> Rows:
-    """Row from which on the opening of each connection can no longer change; NEVER if it still can. Shape (m,)."""
+    """Return the row from which on the opening of each connection is final; NEVER if it may change. Shape (m,)."""
     event = code & 0xF
     conn = np.repeat(np.arange(rows.connections), np.diff(start))
     opening = (event == Event.RECEIVE_SYN) | (event == Event.RECEIVE_ACK_OF_SYN)
@@ -213,33 +213,33 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain:
         & (own_ack > UNKNOWN)
     )
     ordinary &= ~rows.self_connect[rows.conn]
-    # An acknowledgment that passes a hole, and data captured after its acknowledgment, show what the capture missed.
+    # An acknowledgment beyond a hole, and data captured after its acknowledgment, show losses of the capture.
     ordinary &= own_ack >= of_side(peer & 1, progress.skipped_to)
     ordinary &= begin >= of_side(rows.side, progress.acknowledged[::-1])
-    # Firsts: of data, of pure acknowledgments, and whatever precedes the end of the opening.
+    # The first data, the first pure acknowledgment, and all rows before the end of the opening.
     has_data = rows.payload > 0
     for mask in (has_data, ~has_data & plain):
         first = first_of(end, mask, ends)
         ordinary[first[first >= 0]] = False
     behind = index > settled[rows.conn]
     ordinary &= behind
-    # What the peer answers a SYN with that comes late (RFC 9293 §3.10.7.4, fourth).
+    # The peer's answer to a late SYN (RFC 9293 §3.10.7.4, fourth).
     late = np.flatnonzero(behind & ((rows.flags & SYN) != 0))
     answer = next_of_end(rows, np.ones(len(rows), np.bool_), peer[late], late)
     ordinary[answer[answer >= 0]] = False
     # Nothing is certain after an RST, or after a SYN that was not taken.
     trouble = first_of(rows.conn, ((rows.flags & RST) != 0) | rows.ignored_syn, rows.connections)
     ordinary &= index < np.where(trouble >= 0, trouble, NEVER)[rows.conn]
-    # Nothing lies beyond a FIN (RFC 9293 §3.6): what does is a finding.
+    # No octets lie beyond a FIN (RFC 9293 §3.6): those that do are a finding.
     ordinary &= rows.seq_end <= numbers.fin_end[end]
-    # The row after an extraordinary one of the same end confirms it or takes it back.
+    # The row after one that is not ordinary, of the same end, confirms or revokes it.
     ordinary &= _follows_ordinary(end, ordinary)
     found: Mask = ordinary
     return found
 
 
 def _lone(collapsed: CollapsedRows, copies_within_ns: int, single_until_ns: int) -> Mask:
-    """Say of each row whether no copy of it is to be expected any more."""
+    """Mark the rows of which no copy can come any more."""
     stored = collapsed.rows
     conversation, time_ns = stored["conversation"], stored["time_ns"]
     begin = first_of_runs(conversation)
@@ -253,7 +253,7 @@ def _lone(collapsed: CollapsedRows, copies_within_ns: int, single_until_ns: int)
 
 
 def may_copy_another_connection(part: Split) -> Mask:
-    """Mark the rows of a connection that come so early that they may be copies of those of the one before it."""
+    """Mark the rows so early in a connection that they may be copies of rows of the connection before it."""
     rows = part.rows
     again = np.append(False, part.conversation[1:] == part.conversation[:-1])[: rows.connections]
     since_ns = rows.time_ns - rows.time_ns[rows.start[:-1]][rows.conn]
@@ -262,7 +262,7 @@ def may_copy_another_connection(part: Split) -> Mask:
 
 
 def _last_of_capture(rows: ConnectionRows) -> Mask:
-    """Mark the rows behind which another capture goes on with their end: each is asked what it showed."""
+    """Mark the rows after which the end continues in another capture: each capture's last row is needed."""
     last = np.zeros(len(rows), np.bool_)
     if len(rows) and (rows.capture != rows.capture[0]).any():
         order = np.argsort(rows.end, kind="stable")
@@ -272,7 +272,7 @@ def _last_of_capture(rows: ConnectionRows) -> Mask:
 
 
 def _may_be_copied_in_the_next_file(stored: StoredRows, rows: ConnectionRows) -> Mask:
-    """Mark the rows of doubled conversations that have no copy, shortly before one file ends and another begins."""
+    """Mark the rows without a copy in doubled conversations, shortly before one file ends and another begins."""
     conversation, capture, time_ns = stored["conversation"], stored["capture"], stored["time_ns"]
     begins = np.flatnonzero((capture[1:] != capture[:-1]) & (conversation[1:] == conversation[:-1])) + 1
     may = np.zeros(len(rows), np.bool_)
@@ -286,14 +286,14 @@ def _may_be_copied_in_the_next_file(stored: StoredRows, rows: ConnectionRows) ->
 
 
 def _echoes(rows: ConnectionRows, progress: Progress) -> Mask:
-    """Mark the segments that have nothing new to say: copies look so. Rows with others folded in were looked at."""
+    """Mark the segments without new information, as copies are. Rows with others folded in were judged before."""
     echoes: Mask = (rows.payload == 0) & (rows.ack <= own_before(rows, progress.acknowledged))
     echoes &= rows.folded_segments == 0
     return echoes
 
 
 def _tells_of_copies(rows: ConnectionRows) -> Mask:
-    """Mark the rows whose copies are the 1st, 10th, 100th ... repeated payload of their end: letters of history."""
+    """Mark the rows with a copy that is the 1st, 10th, 100th ... repeated payload of its end: a letter of history."""
     tells = np.zeros(len(rows), np.bool_)
     if rows.duplicates.any():
         tells[at_thresholds(rows.end, *repeated_payload(rows, find_reach(rows)))[0]] = True
@@ -309,10 +309,10 @@ def _foldable(rows: ConnectionRows, numbers: Numbers, ordinary: Mask, lone: Mask
 
 
 def witnesses(other: Rows, foldable: Mask) -> Mask:
-    """Choose, between two barriers, the rows that stay: the last of each end, and the other end's last before it.
+    """Choose the rows that stay between two barriers: the last of each end, and the other end's last before it.
 
-    `other`: the latest row of the other end ahead of each row. What has not arrived is a barrier too: it may
-    acknowledge what would be counted behind it.
+    `other`: the latest row of the other end before each row. A row that has not arrived is also a barrier: it may
+    acknowledge octets that would be counted after it.
     """
     stay = np.zeros(len(foldable), np.bool_)
     barriers = np.flatnonzero(~foldable)
@@ -326,9 +326,9 @@ def witnesses(other: Rows, foldable: Mask) -> Mask:
 
 
 def latest_of_each_side(side: NDArray[np.integer[Any]]) -> tuple[Rows, Rows]:
-    """Return the latest row of the other side, and of the same, ahead of each row; any row where there is none.
+    """Return the latest row of the other side, and of the same, before each row; arbitrary where there is none.
 
-    By the runs of rows of one side: a running maximum takes three times as long.
+    Computed from runs of rows of one side: a running maximum takes three times as long.
     """
     begins = first_of_runs(side)
     other = np.repeat(begins - 1, np.diff(begins, append=len(side)))
@@ -338,7 +338,7 @@ def latest_of_each_side(side: NDArray[np.integer[Any]]) -> tuple[Rows, Rows]:
 
 
 def _follows_ordinary(end: Rows, ordinary: Mask) -> Mask:
-    """Is the row before each row, of the same end, ordinary?"""
+    """Mark the rows whose previous row of the same end is ordinary."""
     order = np.argsort(end, kind="stable")
     follows = np.zeros(len(end), np.bool_)
     follows[order[1:]] = ordinary[order[:-1]] & (end[order[1:]] == end[order[:-1]])
@@ -346,7 +346,7 @@ def _follows_ordinary(end: Rows, ordinary: Mask) -> Mask:
 
 
 def _steps_over(end: Rows, numbers: Rows) -> Mask:
-    """Is a number of an end the first in its range of 2**STEP_BITS?"""
+    """Mark the numbers that are the first of an end in their range of 2**STEP_BITS."""
     order = np.argsort(end, kind="stable")
     step = numbers[order] >> STEP_BITS
     over = np.zeros(len(end), np.bool_)

@@ -1,8 +1,8 @@
-"""Collapses segments that a run of captures shows more than once, and counts them in the rows that stay.
+"""Collapses segments that captures of a run have more than once, and counts them in the rows that stay.
 
-In: `StoredRows` sorted by conversation and capture order. Out: the same without copies; `copies` says which rows are.
-Of a segment that stands in several captures the row of the capture named first stays. What only another one has goes
-where the difference of their clocks puts it, which the segments that both have tell.
+In: `StoredRows` sorted by conversation and capture order. Out: the same without copies, which `copies` finds. Of a
+segment in several captures the row of the capture named first stays. A segment that only another capture has is placed
+by the difference of their clocks, which is measured from the segments that both have.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from handshake_inspect.connections.copies.packets import (
 from handshake_inspect.connections.splitting.split import COPY_COLUMNS, StoredRows
 from handshake_inspect.sets import set_of, without
 
-#: What the copies of a segment have in common, the most telling first. Time to live and encapsulation differ on the
-#: two sides of a router, and so may the options of a SYN, whose MSS some routers lower.
+#: Columns in which copies of a segment are equal, the most selective first. Time to live and encapsulation differ on
+#: the two sides of a router, and so may the options of a SYN, whose MSS some routers lower.
 SAME_SEGMENT = (
     "seq", "ip_id", "ack", "payload_octets", "timestamp_value", "window", "flags", "from_higher", "conversation",
 )  # fmt: skip
@@ -35,17 +35,17 @@ SAME_SEGMENT = (
 
 @dataclass
 class CollapsedRows:
-    """Rows without copies, and what this rests on."""
+    """Rows without copies, and the judgement by which these were removed."""
 
     rows: StoredRows
     evidence: CopyEvidence
-    #: How often its capture shows each packet of its sender, as it seems: 1 if not judged. Shape (n,).
+    #: How often its capture has each packet of its sender, by judgement: 1 if not judged. Shape (n,).
     shown_each: NDArray[np.uint8]
-    #: May a row be shown another time by what comes? Shape (n,).
+    #: Rows of which copies may still come. Shape (n,).
     open: NDArray[np.bool_]
-    #: The scene (`packets.scene_of`) of each row that another capture's stands for now.
+    #: The scene (`packets.scene_of`) of each row that was collapsed into a row of another capture.
     elsewhere: NDArray[np.int64]
-    #: Scenes that are too short to tell whether they show most twice.
+    #: Scenes too short to decide whether they have most packets twice.
     undecided: NDArray[np.int64]
 
 
@@ -59,9 +59,9 @@ def collapse(
 ) -> CollapsedRows:
     """Collapse copies.
 
-    `loopback`: can a conversation only have been captured on loopback? `trusted`: captures that are known to show most
-    segments more than once. `go_on`: more rows of these conversations may come. `lanes`: a number for each
-    capture, equal for those that follow each other (`capture.merge.lanes_of`); None if that is not known yet.
+    `loopback`: mask of conversations only captured on loopback. `trusted`: captures known to have most segments more
+    than once. `go_on`: more rows of these conversations may come. `lanes`: a number for each capture, equal for
+    captures that follow each other (`capture.merge.lanes_of`); None if that is not known yet.
     """
     packets = Packets(
         columns=stored.columns,
@@ -93,14 +93,14 @@ def collapse(
 
 
 def joined_each(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Put together what is said of the same rows; 0 says nothing, and two that differ are `MIXED`."""
+    """Combine two judgements of the same rows; 0 means none, and two that differ become `MIXED`."""
     joined = np.maximum(one, other)
     joined[(one > 0) & (other > 0) & (one != other)] = MIXED
     return joined
 
 
 def _count(stored: StoredRows, copies: Copies, each: NDArray[np.uint8]) -> StoredRows:
-    """Count each copy, and what had been counted in it, in the row that stays."""
+    """Count each copy, and the segments counted in it before, in the row that stays."""
     columns = dict(stored.columns)
     for kind, name in enumerate(COPY_COLUMNS):
         total = stored[name].astype(np.int64)
@@ -115,7 +115,7 @@ def _count(stored: StoredRows, copies: Copies, each: NDArray[np.uint8]) -> Store
 
 
 def _options_elsewhere(stored: StoredRows, copies: Copies) -> NDArray[np.uint32]:
-    """Note of each SYN with what other options it was captured again, or had been before."""
+    """Return for each SYN the different options of a copy of it, found now or before."""
     found = stored["options_elsewhere"].copy()
     own, copied = stored["options"][copies.original], stored["options"][copies.copy]
     again = np.where(own != copied, copied, stored["options_elsewhere"][copies.copy])
@@ -125,10 +125,10 @@ def _options_elsewhere(stored: StoredRows, copies: Copies) -> NDArray[np.uint32]
 
 
 def _in_order(stored: StoredRows, copies: Copies) -> NDArray[np.int64]:
-    """Return the rows in order, those that only another capture has where the difference of the clocks puts them.
+    """Return the rows in order, with those that only another capture has shifted by the difference of the clocks.
 
-    That is the median of what the copies of a conversation and direction lie apart: a packet is put where the first
-    capture would have seen it.
+    That is the median distance of copies in a conversation and direction: a packet is placed where the first capture
+    would have recorded it.
     """
     order = np.arange(len(stored))
     elsewhere = copies.kind == ELSEWHERE
@@ -140,12 +140,12 @@ def _in_order(stored: StoredRows, copies: Copies) -> NDArray[np.int64]:
     sources, apart = _medians(source[copy], time_ns[copy] - time_ns[original])
     others = np.ones(len(stored), np.bool_)
     others[copies.copy] = False
-    for known in (source, source ^ 1):  # the other direction tells where this one has no copies
+    for known in (source, source ^ 1):  # the other direction serves where this one has no copies
         at = np.minimum(np.searchsorted(sources, known), len(sources) - 1)
         put = others & (sources[at] == known)
         time_ns[put] -= apart[at[put]]
         others &= ~put
-    # Where a clock jumped only the order of the file is left.
+    # Where a clock jumped, only the order of the file is known.
     moved = set_of(conversation[time_ns != stored["time_ns"]])
     moved = without(moved, conversation[stored["clock"] != 0])
     rows = np.flatnonzero(np.isin(conversation, moved))
@@ -161,7 +161,7 @@ def _medians(group: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArr
 
 
 def shown_by(stored: StoredRows, undecided: NDArray[np.int64]) -> CopyEvidence:
-    """Return what collapsed rows show of their captures, when they are let go; of these scenes it is not known."""
+    """Return the evidence of copies in collapsed rows that are released; it is undecided for the scenes given."""
     copies = stored.copies(COPY_COLUMNS[:ELSEWHERE])
     shown = 1 + stored["folded_segments"].astype(np.int64) + copies
     unknown = np.isin(scene_of(stored.columns), undecided)

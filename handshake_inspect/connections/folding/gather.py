@@ -1,4 +1,4 @@
-"""Keeps the rows of a run until it is known what they mean, and hands them out by conversation.
+"""Keeps the rows of a run until they can be decided, and returns them by conversation.
 
 In: `SegmentTable` blocks as they are decoded. Out: partitions, the sorted rows of a range of whole conversations.
 """
@@ -26,11 +26,11 @@ from handshake_inspect.pairs import keys_of
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import OptionLists, SegmentTable, grown
 
-#: Rows of long conversations that are worth a pass of `compact`, and how many rows make a conversation long. With twice
-#: as many 20 M packets of long transfers take 10 MB more, and no less time.
+#: Rows of long conversations that start a pass of `compact`, and the rows that make a conversation long. With twice as
+#: many, 20 M packets of long transfers take 10 MB more, and no less time.
 FOLD_ROWS, LONG_ROWS = 1 << 14, 1 << 8
-#: How many times the rows that could not be folded must come before they are looked at again. A million FINs at random
-#: numbers take 3.2 us each, and with 1 they would 4.9.
+#: Rows that could not be folded are tried again after this many times as many new rows. A million FINs with random
+#: numbers take 3.2 us each, and would take 4.9 with 1.
 STAYED_TIMES = 3
 
 
@@ -42,29 +42,29 @@ class GatheredRows:
         self._pool = Pool()
         self._steady = SteadyTransfers()
         self._fold, self._fold_rows, self._long_rows = fold, fold_rows, long_rows
-        #: Had the last partitions conversations too short to tell? And which captures tell for them?
+        #: Did the last partitions have conversations too short to decide? And the captures that decide for them.
         self._undecided = False
         self.trusted: frozenset[int] = frozenset()
-        #: Captures that tell for a run of which these are a part.
+        #: Trusted captures, as known from the whole run of which these rows are a part.
         self._told: frozenset[int] = frozenset()
-        #: What the last partitions showed.
+        #: Evidence of copies in the last partitions.
         self.evidence = CopyEvidence()
-        #: How long after a segment its copy may come; more than 0 if the run has several captures.
+        #: Latest time of a copy after its segment; more than 0 if the run has several captures.
         self.copies_within_ns = 0
-        #: But not after one of this time, or before: no other capture shows it.
+        #: No copies come of segments up to this time: no other capture has them.
         self.single_until_ns = EARLIEST_NS
-        #: A number for each capture, equal for those that follow each other, once all are read.
+        #: Lane of each capture, shared by captures that follow each other; None until all are read.
         self.lanes: NDArray[np.int64] | None = None
-        #: Rows of each conversation that have not been offered to `compact` yet, and how many those of long ones are.
+        #: Count of rows of each conversation not offered to `compact` yet, and their sum over long ones.
         self._fresh = np.zeros(0, np.int32)
         self._fresh_long = 0
-        #: Rows of each conversation that `compact` has left, if these were most.
+        #: Count of rows of each conversation that `compact` left, if it left most.
         self._stayed = np.zeros(0, np.int32)
-        #: Scenes of rows that were taken out as another capture has them too, and how many: they count as shown.
+        #: Scenes of rows removed because another capture also has them, and their counts: they still count as captured.
         self._elsewhere: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-        #: What the rows showed that were let go.
+        #: Evidence of copies in rows that were released.
         self._shown_before = CopyEvidence()
-        #: Segments that each capture has shown, by its number.
+        #: Count of segments of each capture, by its number.
         self._given: Counter[int] = Counter()
 
     def add(self, segments: SegmentTable) -> NDArray[np.int64]:
@@ -94,15 +94,15 @@ class GatheredRows:
         self._fresh_long += int(np.where(before[long] >= enough[long], count[long], after[long]).sum())
 
     def _enough(self, numbers: NDArray[np.int64] | slice) -> NDArray[np.int32]:
-        """Return how many rows make it worth while to try to fold each of these conversations.
+        """Return the number of rows at which folding each of these conversations is tried.
 
-        Where most could not be folded, the next try comes when several times as many rows are there: 1.3 tries in all.
+        Where most rows could not be folded, the next try waits for several times as many: 1.3 tries in all.
         """
         enough: NDArray[np.int32] = np.maximum(STAYED_TIMES * self._stayed[numbers], self._long_rows)
         return enough
 
     def fold_long(self) -> None:
-        """Fold the long conversations once they have brought enough rows."""
+        """Fold the long conversations once they have enough new rows."""
         if self._fresh_long < max(self._fold_rows, len(self._pool) // 16):
             return
         long = self._fresh[: len(self.conversations)] >= self._enough(slice(len(self.conversations)))
@@ -128,7 +128,7 @@ class GatheredRows:
         self._fresh_long = 0
 
     def __len__(self) -> int:
-        """How many rows are kept."""
+        """Count of rows kept."""
         return len(self._pool)
 
     def adopt(
@@ -138,16 +138,16 @@ class GatheredRows:
         trusted: frozenset[int] = frozenset(),
         lanes: NDArray[np.int64] | None = None,
     ) -> None:
-        """Take the rows of conversations that were gathered elsewhere, in order; here are none yet.
+        """Take the first rows: those of conversations gathered elsewhere, in order.
 
-        `trusted`: captures that are known, by all of the run, to show most segments more than once; `lanes`: a number
-        for each, equal for those that follow each other.
+        `trusted`: captures known from the whole run to have most segments more than once; `lanes`: a number for each
+        capture, equal for those that follow each other.
         """
         self.conversations, self._told, self.lanes = conversations, trusted, lanes
         self._pool.append(rows.columns)
 
     def everything(self) -> StoredRows:
-        """Return all rows as they are kept, copies among them, by conversation and capture order."""
+        """Return all rows kept, copies included, by conversation and capture order."""
         return self._pool.rows_of(np.ones(len(self.conversations), np.bool_))
 
     def rows_of(self, numbers: NDArray[np.int64]) -> StoredRows:
@@ -157,24 +157,24 @@ class GatheredRows:
     def looks(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], StoredRows, CollapsedRows]]:
         """Yield some conversations, a range at a time: the places of their rows, the rows, and these without copies.
 
-        The places hold until rows are added or discarded.
+        The places are valid until rows are added or discarded.
         """
         for places, rows in self._pool.by_conversation(self._marked(numbers)):
             yield places, rows, self.collapse(rows)
 
     def trust(self, shown: CopyEvidence) -> bool:
-        """Say which captures show most segments twice, by what was let go and what some conversations have `shown`.
+        """Decide which captures have most segments twice, by released rows and the evidence `shown` by conversations.
 
-        Returns whether these conversations are to be looked at once more, now that this is known.
+        Returns whether these conversations must be judged again with this result.
         """
         before = self.trusted
         self.trusted = (self._shown_before + shown).trusted()
         return bool(shown.undecided) and self.trusted != before
 
     def renumber_options(self, options: OptionLists, waiting: Sequence[SegmentTable]) -> OptionLists:
-        """Give the option lists that stand in rows new numbers, also in rows that wait to be added.
+        """Renumber the option lists in use by rows, including rows that wait to be added.
 
-        Returns them without the others.
+        Returns only these lists.
         """
         names = ("options", "options_elsewhere")
         used = [*map(self._pool.distinct, names), *(table["options"] for table in waiting)]
@@ -191,7 +191,7 @@ class GatheredRows:
         return marked
 
     def misjudged(self) -> NDArray[np.int64]:
-        """Return the conversations that were folded in a belief about copies which all of their rows do not confirm."""
+        """Return the conversations folded with a judgement of copies that all of their rows do not confirm."""
         said = [np.flatnonzero(self._pool.total(name)) for name in ("shown_each", "copies_elsewhere")]
         marked, found = self._marked(np.concatenate(said)), [NO_ROWS]
         for _, rows in self._pool.by_conversation(marked) if marked.any() else ():
@@ -199,11 +199,11 @@ class GatheredRows:
         return np.concatenate(found)
 
     def misjudged_in(self, rows: StoredRows) -> NDArray[np.int64]:
-        """Return those of the conversations of these rows, which are sorted by conversation and capture order."""
+        """Return such conversations among these rows, which are sorted by conversation and capture order."""
         return misjudged(rows, self.conversations.loopback, self.conversations.is_self, self.trusted, self.lanes)
 
     def replace(self, numbers: NDArray[np.int64], rows: StoredRows) -> None:
-        """Take other rows of some conversations instead, in order."""
+        """Replace the rows of some conversations by these, which are in order."""
         marked = self._marked(numbers)
         self._pool.remove(marked)
         self._pool.append(rows.columns)
@@ -214,9 +214,9 @@ class GatheredRows:
     def discard(
         self, places: NDArray[np.int64], kept: StoredRows, gone: NDArray[np.int64], evidence: CopyEvidence
     ) -> None:
-        """Let rows go, by their places, and conversations, by their numbers; `kept` are rows without copies instead.
+        """Release rows, by place, and conversations, by number; `kept`: rows without copies to store instead.
 
-        All rows of the conversations of `kept` go. `evidence` is what the rows showed that are gone.
+        All rows of the conversations of `kept` are replaced. `evidence`: the evidence of copies in the released rows.
         """
         if len(places):
             self._pool.discard(places)
@@ -231,24 +231,24 @@ class GatheredRows:
         return self._pool.ranges()
 
     def begin(self) -> None:
-        """Forget what the last partitions showed of copies: each is to be looked at by itself."""
+        """Forget the evidence of the last partitions: each is judged by itself again."""
         self.trusted = self._told
 
     def is_final(self, shown: CopyEvidence) -> bool:
-        """Is it certain, by what some partitions have `shown`, that none has to be looked at again?"""
+        """Is it certain, by the evidence `shown` by some partitions, that none must be judged again?"""
         return (self._shown_before + shown).rules_out(self._given)
 
     def let_go_before(self, conversation: int) -> None:
-        """Let rows of earlier conversations go, those of whole blocks: nobody will ask for any of them again."""
+        """Release the blocks with only rows of earlier conversations, which are not needed again."""
         self._pool.let_go_before(conversation)
 
     def partition(self, which: Range) -> tuple[StoredRows, CopyEvidence]:
-        """Return the rows of a range, sorted by conversation and capture order, and what these show of copies."""
+        """Return the rows of a range, sorted by conversation and capture order, and their evidence of copies."""
         collapsed = self.collapse(self._pool.rows_in(which))
         return collapsed.rows, collapsed.evidence
 
     def conclude(self, shown: CopyEvidence) -> None:
-        """Take what all partitions showed, once all of them were looked at."""
+        """Store the evidence of all partitions, after the last one."""
         self.evidence = self._shown_before + shown
         for scene, count in self._elsewhere:
             self.evidence.shown += by_capture(capture_of(scene), count)
@@ -256,21 +256,21 @@ class GatheredRows:
 
     @property
     def look_different_together(self) -> bool:
-        """Do all partitions together tell of copies what one of them was too short to tell?"""
+        """Do all partitions together decide about copies where one of them was too short?"""
         return self._undecided and bool(self.trusted)
 
     def reconsidered(self) -> Iterator[StoredRows]:
-        """Return the partitions once more, without the copies that all of them together tell of."""
+        """Return the partitions again, without the copies found by all of them together."""
         return (self.partition(which)[0] for which in self.ranges())
 
     def collapse(self, rows: StoredRows, *, go_on: bool = False) -> CollapsedRows:
-        """Collapse copies among these rows, by what is known of their captures. `go_on`: more of them may come."""
-        lanes = None if go_on else self.lanes  # of what was folded before they were known `judged` tells
+        """Collapse copies among these rows, by the trusted captures and lanes. `go_on`: more rows may come."""
+        lanes = None if go_on else self.lanes  # `judged` checks rows folded before these were known
         return collapse(rows, self.conversations.loopback, self.trusted, go_on=go_on, lanes=lanes)
 
 
 def distinct_numbers(numbers: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the distinct ones among numbers below `known`, and how often each is there."""
+    """Return the distinct numbers, all below `known`, and the count of each."""
     least, most = int(numbers.min(initial=known)), int(numbers.max(initial=0))
     if most - least > 8 * len(numbers):  # a small block of a long run
         distinct, count = np.unique(numbers, return_counts=True)

@@ -1,21 +1,21 @@
-"""Finds the conversations that were folded by a judgement of their copies that the whole of them does not confirm.
+"""Finds the conversations folded with a judgement of copies that all of their rows do not confirm.
 
-In: all rows of some conversations, in order, as they are kept. Out: those that must be read again. All others have the
+In: all rows kept of some conversations, in order. Out: the conversations that must be read again. All others have the
 answers of a run in which nothing was folded.
 
-Whether a capture shows a conversation twice is told by all of its packets (`copies`), and `compact` has to know it when
-only a part is there: what it takes out as a copy is gone, and what it folds without is no candidate any more. So rows
-remember how often each packet was shown by what was known then (`shown_each`). This must be the same in all parts, and
-in what is left; and it must be sure of the whole:
+Whether a capture has a conversation twice depends on all of its packets (`copies`), but `compact` must decide it from
+part of them: rows it removes as copies are gone, and rows it folds are no candidates any more. So rows store how often
+each packet was there by that judgement (`shown_each`). It must be the same in all parts, and in the remaining rows; and
+it must be certain for the whole:
 
-- If each was shown once, fewer than most can be copies: a copy has nothing new to say, and what has nothing new to say
-  stays, or is counted (`echoes`).
-- If each was shown several times, most are in a conversation that has so many of the copies that were taken out.
+- If each packet was there once, fewer than most can be copies: a copy has no new information, and rows without new
+information stay, or are counted (`echoes`).
+- If each was there several times, most are, in a conversation with that many removed copies.
 
-Whether several captures show the same stretch of a conversation (`elsewhere`) is told by all of it too. Here it is sure
-if nothing is left that another capture may show as well; and where copies were taken out, if all the rest is of one
-capture, so that no difference of clocks has put anything in order, and they are more than files of a rotation may show
-again.
+Whether several captures have the same stretch of a conversation (`elsewhere`) also depends on all of it. Here it is
+certain if no remaining row may also be in another capture; and where copies were removed, if all the rest is of one
+capture, so that no difference of clocks affected the order, and the copies are more than files of a rotation may
+repeat.
 """
 
 from __future__ import annotations
@@ -68,15 +68,15 @@ def misjudged(
 
 
 def _is_partial(stored: StoredRows) -> Mask:
-    """Mark the rows of which something was made when only a part was there."""
+    """Mark the rows that were folded or collapsed when only part of their conversation was known."""
     partial: Mask = (stored["shown_each"] > 0) | (stored.copies(OTHERS) > 0)
     return partial
 
 
 def _maybe_doubled(stored: StoredRows) -> Rows:
-    """Return the conversations that are worth a closer look: by what is counted already, most of them may be doubled.
+    """Return the candidates for a full check: conversations that by their counts may be mostly doubled.
 
-    What is ordinary and has payload continues what was there, and is no copy.
+    An ordinary row with payload continues its direction, and is no copy.
     """
     scenes, scene = np.unique(scene_of(stored.columns), return_inverse=True)
     maybe = 1.0 * ((stored["ordinary"] == 0) | (stored["payload_octets"] == 0)) + stored["echoes"]
@@ -86,7 +86,7 @@ def _maybe_doubled(stored: StoredRows) -> Rows:
 
 
 def _doubled_otherwise(collapsed: CollapsedRows, self_conversation: Mask) -> Rows:
-    """Return the conversations of which a capture may show another share twice than was believed."""
+    """Return the conversations of which a capture may have another share twice than was judged."""
     rows, now = collapsed.rows, collapsed.shown_each
     said, conversation = rows["shown_each"], rows["conversation"]
     otherwise = (said > 0) & (said != now)
@@ -94,7 +94,7 @@ def _doubled_otherwise(collapsed: CollapsedRows, self_conversation: Mask) -> Row
     taken_out = rows.copies(INSIDE)
     shown = np.bincount(scene, 1 + rows["folded_segments"] + taken_out)
     each = np.where(now == ONE_BY_ONE, 1, now).astype(np.int64)
-    # Of packets that are shown each so often, those whose copies were taken out.
+    # The packets whose copies were removed, given how often each is there.
     several = np.bincount(scene, np.where(each > 1, taken_out * (each / np.maximum(each - 1, 1)), 0))
     once = np.bincount(scene, now > 1) == 0
     maybe = 2 * np.bincount(scene, _maybe_copies(split(rows, self_conversation)) + rows["echoes"])
@@ -104,7 +104,7 @@ def _doubled_otherwise(collapsed: CollapsedRows, self_conversation: Mask) -> Row
 
 
 def _maybe_copies(part: Split) -> Mask:
-    """Mark the rows that may be copies: what says nothing new, control bits, and what may be another connection's."""
+    """Mark the rows that may be copies: without new information, with control bits, or of another connection."""
     rows = part.rows
     named = (rows.flags & (RST | ACK)) == ACK
     acknowledged = [running_maximum(rows, rows.ack, named & (rows.side == side)) for side in (0, 1)]
@@ -116,7 +116,7 @@ def _maybe_copies(part: Split) -> Mask:
 
 
 def _both_ways(rows: StoredRows, now: NDArray[np.uint8]) -> Mask:
-    """Mark the segments of ends that go out and come in, by the link layer: copies of them may be told one by one."""
+    """Mark segments of ends that go out and come in by the link layer, which may identify copies one by one."""
     end = end_of(rows.columns)
     known = np.flatnonzero((rows["packet_type"] != PACKET_TYPE_UNKNOWN) & (now == 1))
     ways = set_of(end[known] << 8 | rows["packet_type"][known])
@@ -126,7 +126,7 @@ def _both_ways(rows: StoredRows, now: NDArray[np.uint8]) -> Mask:
 
 
 def _shown_by_several(rows: StoredRows) -> Rows:
-    """Return the conversations of which several captures may show another stretch than was believed."""
+    """Return the conversations of which several captures may have another common stretch than was judged."""
     conversation = rows["conversation"].astype(np.int64)
     elsewhere = set_of(conversation[rows.copies(OTHERS) > 0])
     several = conversation[1:][(conversation[1:] == conversation[:-1]) & (rows["capture"][1:] != rows["capture"][:-1])]
@@ -142,9 +142,9 @@ def _shown_by_several(rows: StoredRows) -> Rows:
 
 
 def _few_of_others(rows: StoredRows, lanes: Rows | None) -> Rows:
-    """Return the conversations of which so few copies were taken out that they were repetitions, if files follow.
+    """Return the conversations with so few removed copies that these were retransmissions if files follow each other.
 
-    That is known when all are read (`elsewhere`), and not when a part is folded.
+    That is known when all captures are read (`elsewhere`), but not when a part is folded.
     """
     if lanes is None or len(set_of(lanes)) == len(lanes):
         return NO_ROWS
@@ -156,7 +156,7 @@ def _few_of_others(rows: StoredRows, lanes: Rows | None) -> Rows:
 
 
 def _near_others(rows: StoredRows) -> Rows:
-    """Return the rows of those ends of which several captures have numbers in one range: hardly any of a rotation."""
+    """Return the rows of ends with numbers of one range in several captures: in a rotation hardly any."""
     if not len(rows):
         return NO_ROWS
     scene = in_capture(end_of(rows.columns), rows["capture"])
@@ -180,10 +180,10 @@ def _near_others(rows: StoredRows) -> Rows:
 
 
 def _shown_by_others(rows: StoredRows) -> Rows:
-    """Say of each row how many of the segments that it stands for another capture may show: numbers tell. Shape (n,).
+    """Return how many segments of each row another capture may also have, by their numbers. Shape (n,).
 
-    Of what has payload its first number, of a mere acknowledgment its SEG.ACK is looked for in what the rows of others
-    stand for.
+    The first number of a row with payload, or SEG.ACK of a pure acknowledgment, is looked up in the numbers of rows of
+    other captures.
     """
     payload, folded = rows["payload_octets"].astype(np.int64), rows["folded_octets"].astype(np.int64)
     seq, ack = rows["seq"].astype(np.int64), rows["ack"].astype(np.int64)
@@ -199,7 +199,7 @@ def _shown_by_others(rows: StoredRows) -> Rows:
 
 
 def _ack_before(scene: Rows, ack: Rows) -> Rows:
-    """Return what each sender had acknowledged in its row before, by the same capture; 1 less where that is no less."""
+    """Return SEG.ACK of each sender's row before, in the same capture; 1 less than its own where that is no less."""
     order = np.argsort(scene, kind="stable")
     before = ack - 1
     follows = np.flatnonzero(scene[order[1:]] == scene[order[:-1]]) + 1
@@ -210,22 +210,22 @@ def _ack_before(scene: Rows, ack: Rows) -> Rows:
 
 
 class _Cover:
-    """Which numbers the rows of each end stand for, by captures. `scene` numbers what a capture shows of an `end`."""
+    """The numbers in the rows of each end, by capture. `scene`: the part of an `end` in one capture, as a number."""
 
     def __init__(self, end: Rows, scene: Rows, begin: Rows, length: Rows) -> None:
         begin = begin & 0xFFFFFFFF
         stop = begin + length
-        # What goes over the last number stands there twice: where it begins, and from 0 on.
+        # A span over the last number is stored twice: from its begin, and from 0 on.
         over = np.flatnonzero(stop > 1 << 32)
         begin, stop = np.append(begin, np.zeros(len(over), np.int64)), np.append(stop, stop[over] - (1 << 32))
-        #: Where the numbers begin and stop, of all captures together and of each.
+        #: Begins and stops of the spans, for all captures together and for each.
         self._edges = [
             (group << 34, *(np.sort(np.append(group, group[over]) << 34 | edge) for edge in (begin, stop)))
             for group in (end, scene)
         ]
 
     def by_others(self, number: Rows, which: Rows | slice = slice(None)) -> Mask:
-        """Does another capture have these numbers, each of the end and capture of the row `which`?"""
+        """Mark the numbers that another capture has, each of the end and capture of the row `which`."""
         by_all, by_own = (
             np.searchsorted(begin, group[which] | number & 0xFFFFFFFF, "right")
             - np.searchsorted(stop, group[which] | number & 0xFFFFFFFF, "right")

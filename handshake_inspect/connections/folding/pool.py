@@ -1,9 +1,9 @@
-"""The rows of a run in little memory: blocks of rows, each sorted by conversation, each column as narrow as it can be.
+"""The rows of a run in little memory: blocks of rows, sorted by conversation, with columns as narrow as possible.
 
-In: the rows of blocks as they come. Out: those of some conversations, by conversation and capture order.
+In: the rows of blocks as they arrive. Out: the rows of some conversations, by conversation and capture order.
 
 Within a block a column's values lie close together, so each column is kept `Narrow`. A range of conversations is one
-piece of each block, found by bisection, and copied without looking at the rest.
+piece of each block, found by bisection, and copied without reading the rest.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.narrow import Narrow
 from handshake_inspect.sets import first_of_runs, set_of
 
-#: Which rows of a block: a piece of it, or their places.
+#: Rows of a block: a slice, or their indices.
 Which = slice | Rows
-#: Conversations from this number to before that one.
+#: Conversations [first, stop).
 Range = tuple[int, int]
 
-#: Rows that a partition aims at. Twice as many take 20 MB more of each that is decided at once, and 3 % less time of
-#: short connections: what a partition costs however small it is, some thousand calls, are 4 ms.
+#: Intended rows of a partition. Twice as many take 20 MB more for each decided at once, and 3 % less time for short
+#: connections: the fixed cost of a partition, some thousand calls, is 4 ms.
 PARTITION_ROWS = 1 << 16
-#: How many rows a conversation counts as besides its own: columns of the ends of connections are made too, and those of
-#: a million SYNs are twice as long as their rows. Two threads decide them in 408 MiB, where they would take 565.
+#: Rows that a conversation counts as besides its own, for the columns of the ends of connections, which for a million
+#: SYNs are twice as long as their rows. Two threads decide them in 408 MiB, where they would take 565.
 CONVERSATION_ROWS = 2
-#: A block with fewer rows is put together with the next one.
+#: A block with fewer rows is merged with the next one.
 BLOCK_ROWS = 1 << 15
 
 
@@ -42,7 +42,7 @@ class _Block:
 
     @classmethod
     def of(cls, columns: Mapping[str, Column]) -> _Block:
-        """Take rows in the order of their arrival; a column that is not given is 0."""
+        """Make a block of rows in order of arrival; a column that is not given is 0."""
         numbers = columns["conversation"]
         order = slice(None) if (numbers[1:] >= numbers[:-1]).all() else conversation_order(numbers)
         narrow = {
@@ -68,21 +68,21 @@ class _Block:
 
     @cached_property
     def first_conversation(self) -> int:
-        """The lowest number of a conversation."""
+        """The lowest conversation number."""
         return int(self.column("conversation", slice(0, 1), 1)[0])
 
     @cached_property
     def last_conversation(self) -> int:
-        """The highest number of a conversation."""
+        """The highest conversation number."""
         return int(self.column("conversation", slice(self._count - 1, None), 1)[0])
 
     def only_value(self, name: str) -> int | None:
-        """Return the value of a column that is the same in all rows, None if they differ."""
+        """Return the value of a column if it is equal in all rows; None if they differ."""
         return self._columns[name].only_value if name in self._columns else 0
 
     def range_of(self, first: int, stop: int) -> slice:
-        """Return where the rows of the conversations from `first` to before `stop` are."""
-        if stop <= self.first_conversation or self.last_conversation < first:  # as most blocks of a long run
+        """Return the slice of the rows of the conversations [first, stop)."""
+        if stop <= self.first_conversation or self.last_conversation < first:  # like most blocks of a long run
             return slice(0, 0)
         if "conversation" not in self._columns:  # all are of conversation 0
             return slice(0, self._count)
@@ -94,28 +94,28 @@ class _Block:
         return _Block({name: column.only(which) for name, column in self._columns.items()}, len(which))
 
     def let_go(self) -> None:
-        """Give back the memory of the rows, which are lost."""
+        """Free the memory of the rows, which are lost."""
         for column in self._columns.values():
             column.let_go()
 
     def with_column(self, name: str, values: Column) -> _Block:
-        """Return the same rows with other values in a column."""
+        """Return the rows with other values in one column."""
         return _Block({**self._columns, name: Narrow(values.astype(StoredRows.DTYPES[name]))}, self._count)
 
 
-#: Rows of a block: which, and how many.
+#: Rows of a block, and their count.
 _Piece = tuple[_Block, Which, int]
 
 
 class Pool:
-    """Rows of any number of conversations. The *place* of a row holds until rows are added or go."""
+    """Rows of any number of conversations. The *place* of a row is valid until rows are added or removed."""
 
     def __init__(self) -> None:
         self._sorted: list[_Block] = []
-        #: Rows that wait until there are enough for a block, in the order of their arrival, and how many.
+        #: Rows that wait until there are enough for a block, in order of arrival, and their count.
         self._fresh: list[Mapping[str, Column]] = []
         self._fresh_rows = 0
-        #: Blocks that were let go. They keep their places: whoever took these would leave others that it holds already.
+        #: Blocks whose pages were returned. They keep their addresses: new data there would leave other pages unused.
         self._gone: list[_Block] = []
 
     def __len__(self) -> int:
@@ -123,22 +123,22 @@ class Pool:
 
     @property
     def _blocks(self) -> list[_Block]:
-        """All rows, those that waited among them."""
+        """All blocks, after adding the rows that wait."""
         self._sort_fresh()
         return self._sorted
 
     @property
     def octets(self) -> int:
-        """How much memory the rows take."""
+        """Memory of the rows in octets."""
         return sum(block.octets for block in self._blocks)
 
     def append(self, columns: Mapping[str, Column]) -> None:
-        """Add rows in the order of their arrival; a column that is not given is 0.
+        """Add rows in order of arrival; a column that is not given is 0.
 
-        Few rows wait for others: most of a block of a long transfer is folded.
+        Few rows wait for more: most rows in a block of a long transfer are folded.
         """
         count = len(columns["conversation"])
-        if count < BLOCK_ROWS:  # they may be pieces of larger columns, which need not stay
+        if count < BLOCK_ROWS:  # they may be views of larger columns, which should be freed
             dtypes = StoredRows.DTYPES.items()
             columns = {name: columns[name].astype(dtype) for name, dtype in dtypes if name in columns}
         self._fresh += [columns] if count else []
@@ -152,7 +152,7 @@ class Pool:
             self._add(_Block.of(_behind_each_other(fresh)))
 
     def _add(self, block: _Block) -> None:
-        """Small blocks are put together as in a binary counter, so that a row is moved only a few times."""
+        """Add a block. Small blocks are merged as in a binary counter, so that a row is moved only a few times."""
         self._sorted.append(block)
         while len(self._sorted) > 1 and len(self._sorted[-2]) <= min(len(self._sorted[-1]), BLOCK_ROWS):
             self._sorted[-2:] = [_together(self._sorted[-2:])]
@@ -160,13 +160,13 @@ class Pool:
     def by_conversation(self, marked: Mask | None = None) -> Iterator[tuple[Rows, StoredRows]]:
         """Yield all rows, or those of the conversations marked, a range of whole conversations at a time.
 
-        Each part is sorted by conversation and order of arrival: the places of its rows, and these.
+        Each item is the places of some rows and the rows, sorted by conversation and order of arrival.
         """
         for which in self.ranges(marked):
             yield self._range(which, marked)
 
     def ranges(self, marked: Mask | None = None) -> list[Range]:
-        """Return ranges of conversations, or of those marked, that have about PARTITION_ROWS rows each."""
+        """Return ranges of conversations, or of those marked, with about PARTITION_ROWS rows each."""
         sizes = self._sizes(marked)
         until = np.cumsum(sizes + CONVERSATION_ROWS * (sizes > 0))
         ranges: list[Range] = []
@@ -182,7 +182,7 @@ class Pool:
         return self._range(which, None)[1]
 
     def total(self, name: str) -> Rows:
-        """Add up a column by conversations; those behind the last that has something in it are left out."""
+        """Add up a column by conversation; those after the last one with a value other than 0 are left out."""
         total = np.zeros(0, np.int64)
         for block in self._blocks:
             values = block.column(name)
@@ -226,7 +226,7 @@ class Pool:
         return place if order is None else place.take(order), StoredRows(columns)
 
     def remove(self, marked: Mask) -> Pool:
-        """Take out the rows of the conversations marked."""
+        """Remove and return the rows of the conversations marked."""
         taken = Pool()
         stay: list[_Block] = []
         for block in self._blocks:
@@ -239,7 +239,7 @@ class Pool:
         return taken
 
     def discard(self, places: Rows) -> None:
-        """Let rows go."""
+        """Remove rows."""
         stays = np.ones(len(self), np.bool_)
         stays[places] = False
         blocks: list[_Block] = []
@@ -251,7 +251,7 @@ class Pool:
         self._keep(blocks)
 
     def _keep(self, blocks: list[_Block]) -> None:
-        """Go on with what is left of the blocks, small ones next to each other put together."""
+        """Continue with the remaining blocks, after merging adjacent small ones."""
         self._sorted = []
         small: list[_Block] = []
         for block in blocks:
@@ -265,7 +265,7 @@ class Pool:
             self._sorted.append(_together(small))
 
     def let_go_before(self, conversation: int) -> None:
-        """Let the blocks go that have rows of earlier conversations alone."""
+        """Free the blocks that have only rows of earlier conversations."""
         stay: list[_Block] = []
         for block in self._blocks:
             goes = block.last_conversation < conversation
@@ -279,12 +279,12 @@ class Pool:
         return set_of(np.concatenate([set_of(block.column(name)) for block in self._blocks] or [np.zeros(0, np.int64)]))
 
     def renumber(self, name: str, moved: Column) -> None:
-        """Replace each value of a column by what stands in its place in `moved`."""
+        """Replace each value `v` of a column by `moved[v]`."""
         self._sorted = [block.with_column(name, moved[block.column(name)]) for block in self._blocks]
 
 
 def _column(pieces: list[_Piece], name: str, order: Rows | None = None) -> Column:
-    """Return a column of pieces of blocks, one behind the other or in another order."""
+    """Return a column of pieces of blocks, concatenated, or in the given order."""
     values = {block.only_value(name) for block, _, _ in pieces} or {0}
     if len(values) == 1 and None not in values:  # nothing to copy, and nothing to order: half of the columns
         return np.full(sum(count for _, _, count in pieces), values.pop(), StoredRows.DTYPES[name])
@@ -293,7 +293,7 @@ def _column(pieces: list[_Piece], name: str, order: Rows | None = None) -> Colum
 
 
 def _together(blocks: list[_Block]) -> _Block:
-    """Put blocks together."""
+    """Merge blocks."""
     if len(blocks) == 1:
         return blocks[0]
     pieces: list[_Piece] = [(block, slice(None), len(block)) for block in blocks]
@@ -301,7 +301,7 @@ def _together(blocks: list[_Block]) -> _Block:
 
 
 def _behind_each_other(parts: list[Mapping[str, Column]]) -> Mapping[str, Column]:
-    """Return the columns that some of these rows have, one part behind the other; where one is not given it is 0."""
+    """Concatenate the columns that any of the parts has; where a part lacks one, it is 0."""
     if len(parts) == 1:
         return parts[0]
     counts = [len(part["conversation"]) for part in parts]

@@ -1,8 +1,8 @@
-"""Which segments bring nothing new: every number that they occupy was captured before, from the same end.
+"""Marks segments without new octets: every number that they occupy was captured before, from the same end.
 
 In: the rows of connections, or the numbers of the segments of one end, in capture order. Out: a mask. A segment below
-the highest number captured so far is no repeat if it fills a gap: it was overtaken on its way, or its first copy was
-lost before the capture.
+the highest number captured so far is no repeat if it fills a gap: it was reordered on the path, or its first
+transmission was lost before the point of capture.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from handshake_inspect.sets import first_of_runs, set_of
 
 
 def repeated(rows: ConnectionRows) -> Mask:
-    """Tell which rows bring nothing new; False for segments without length, and for RSTs.
+    """Mark the rows without new octets; False for segments without length, and for RSTs.
 
-    In simultaneous open the SYN of a SYN-ACK was there before, and its ACK is new (RFC 9293 Figure 7).
+    In simultaneous open the SYN of a SYN-ACK was captured before, but its ACK is new (RFC 9293 Figure 7).
     """
     begin, found = rows.seq - rows.folded_octets, np.zeros(len(rows), np.bool_)
     at = np.flatnonzero((rows.seq_end > begin) & ((rows.flags & RST) == 0))
     at = at[np.argsort(rows.end[at], kind="stable")]
     end, low, high = rows.end[at], begin[at], rows.seq_end[at]
     highest = running_maximum_of(end, high, np.ones(len(end), np.bool_))
-    behind = np.flatnonzero(end[1:] == end[:-1]) + 1  # those that are not the first of their end
+    behind = np.flatnonzero(end[1:] == end[:-1]) + 1  # all but the first of each end
     before = highest[behind - 1]
     found[at[behind]] = high[behind] <= before
     first = first_of_runs(end)
     lowest = low[first][np.searchsorted(end[first], end[behind])]
-    # Where something is missing, piece by piece; nearly nowhere.
+    # Ends with gaps, which are rare, are checked piece by piece.
     gaps = np.zeros(2 * rows.connections, np.bool_)
     gaps[end[behind[(low[behind] > before) | (low[behind] < lowest)]]] = True
     own = np.flatnonzero(gaps[end])
@@ -44,10 +44,10 @@ def repeated(rows: ConnectionRows) -> Mask:
 
 
 def repeats(end: Rows, seq: Rows, seq_end: Rows) -> Mask:
-    """Tell which of the segments [seq, seq_end) of some ends, none of them empty, lie in what those before them occupy.
+    """Mark the segments [seq, seq_end) of some ends, none of them empty, that lie within the union of those before.
 
-    Their edges cut the numbers into pieces. A segment that is the first over no piece brings nothing new: a million
-    segments, however they are shuffled, cost some sorts.
+    Their edges divide the numbers into pieces. A segment that is not the first over any piece has no new octets: a
+    million segments in any order take some sorts.
     """
     begin, stop = (lifted(edge, end, int(end.max(initial=0)) + 1) for edge in (seq, seq_end))
     edges = set_of(begin, stop)

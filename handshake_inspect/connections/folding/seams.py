@@ -1,21 +1,21 @@
-"""Finds the conversations whose rows were folded in parts, apart from each other, so that the whole cannot be told.
+"""Finds the conversations whose rows were folded separately in parts, with answers that may differ from the whole.
 
-In: all rows of some conversations, in order, from parts of a run that were folded each without the others. Out: those
+In: all rows of some conversations, in order, from parts of a run that were folded separately. Out: the conversations
 that must be read again. All others have the answers of a run that was folded as one, or not at all.
 
-Why it is exact. `compact` folds a row that is ordinary and has arrived. Whether it is ordinary it asks of what lies
+Why it is exact. `compact` folds a row that is ordinary and has arrived. Whether it is ordinary depends on the rows
 before it: what both ends had sent and acknowledged by then, whether the opening was settled, whether there was a hole,
-a FIN, an RST, or a SYN that was not taken. The first part of a connection has all of that. A later one has only its own
-rows: its first rows stay, and what it sees from then on is the same as in the whole once it has *caught up*. So of each
-end, ahead of the first row that a later part has folded, this must hold in the whole:
+a FIN, an RST, or a SYN that was not accepted. The first part of a connection has all of these rows. A later one has
+only its own: its first rows stay, and from then on it sees the same as the whole once it has *caught up*. So for each
+end, before the first row that a later part has folded, this must hold in the whole:
 
-- what the end had sent, and what it had acknowledged, is no more than its own part had seen of it;
-- the opening is settled, no earlier part had a FIN, and there was no RST and no SYN that was not taken;
-- no hole is left that the end had not acknowledged, and nothing of it was acknowledged before it was captured.
+- the end had sent, and had acknowledged, no more than its own part had seen;
+- the opening is settled, no earlier part had a FIN, and there was no RST and no SYN that was not accepted;
+- no hole is left that the end had not acknowledged, and none of its octets was acknowledged before it was captured.
 
-From there on both see the same rows, and by induction fold the same. Besides, the part must have cut the conversation
-into the connections that the whole has, and its rows must not lie between those of another part: what was folded there
-has no place in order.
+From there on both see the same rows, and by induction fold the same. Also, the part must have split the conversation
+into the same connections as the whole, and its rows must not lie between those of another part: rows folded there have
+no position in the order.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from handshake_inspect.sets import begins_run, both, first_of_runs, set_of
 
 
 def irregular(stored: StoredRows, part: NDArray[np.int64], self_conversation: Mask) -> Rows:
-    """Return the conversations that must be read again. `part` says of each row which part of the run it is from."""
+    """Return the conversations that must be read again. `part`: the part of the run of each row."""
     at = _folded_in_several(stored, part)
     if not len(at):
         return np.zeros(0, np.int64)
@@ -59,7 +59,7 @@ def irregular(stored: StoredRows, part: NDArray[np.int64], self_conversation: Ma
 
 
 def _folded_in_several(stored: StoredRows, part: NDArray[np.int64]) -> Rows:
-    """Return the rows of conversations of several parts, of which one at least folded some of them."""
+    """Return the rows of conversations in several parts, at least one of which folded some."""
     conversation = stored["conversation"]
     other_part = (conversation[1:] == conversation[:-1]) & (part[1:] != part[:-1])
     several = both(conversation[1:][other_part], conversation[stored["folded_segments"] > 0])
@@ -67,7 +67,7 @@ def _folded_in_several(stored: StoredRows, part: NDArray[np.int64]) -> Rows:
 
 
 def _tangled(stored: StoredRows, part: NDArray[np.int64]) -> Rows:
-    """Return the conversations in which rows of one part lie between those of another one."""
+    """Return the conversations in which rows of one part lie between those of another."""
     pair = stored["conversation"].astype(np.int64) << 32 | part
     changes = pair[first_of_runs(pair)]
     pairs, times = np.unique(changes, return_counts=True)
@@ -84,7 +84,7 @@ class _Seams:
     self_conversation: Mask
 
     def irregular(self) -> Rows:
-        """Return the conversations that a part saw otherwise than the whole, where it folded."""
+        """Return the conversations that a part saw differently from the whole where it folded."""
         rows = self.whole.rows
         place, ahead = self._first_folds()
         caught_up = (ahead >= 0) & (self.part[np.maximum(ahead, 0)] == self.part[place])
@@ -105,13 +105,13 @@ class _Seams:
 
     @cached_property
     def _stretch(self) -> Rows:
-        """Number the rows that one part has of one connection; they stand side by side. Shape (n,)."""
+        """Number the stretches of rows that one part has of one connection, which are contiguous. Shape (n,)."""
         conn = self.whole.rows.conn
         number: Rows = np.cumsum(begins_run(conn, self.part)) - 1
         return number
 
     def _first_folds(self) -> tuple[Rows, Rows]:
-        """Return the first row of each end and later part that others were folded into; and the end's row ahead of it.
+        """Return the first row of each end and later part with rows folded into it; and the end's row before that.
 
         The latter is -1 if there is none.
         """
@@ -122,7 +122,7 @@ class _Seams:
         return place, previous_of_end(rows, np.ones(len(rows), np.bool_), rows.end[place], place)
 
     def _same_state(self, at: Rows) -> Mask:
-        """Say of rows whether their end, up to there, had sent and acknowledged no more than its part saw."""
+        """Mark the rows up to which their end had sent and acknowledged no more than its part saw."""
         rows = self.whole.rows
         spoke, named = (rows.flags & RST) == 0, (rows.flags & (RST | ACK)) == ACK
         same = np.ones(len(at), np.bool_)
@@ -136,7 +136,7 @@ class _Seams:
         return same
 
     def _is_quiet(self, at: Rows) -> Mask:
-        """Say of rows whether all is well in their connection up to there, so that an ordinary row may follow."""
+        """Mark the rows up to which their connection is regular, so that an ordinary row may follow."""
         rows, events = self.whole.rows, self._events
         side, peer, conn = rows.side[at], rows.peer[at] & 1, rows.conn[at]
         spoke, named = (rows.flags & RST) == 0, (rows.flags & (RST | ACK)) == ACK
@@ -154,7 +154,7 @@ class _Seams:
         return quiet & ((fin < 0) | (self._stretch[fin] >= self._stretch[at]))
 
     def _seen_otherwise(self, rows: ConnectionRows) -> Rows:
-        """Return rows whose part takes them for another thing than the whole does: a beginning, a SYN, a proof."""
+        """Return the rows that their part interprets differently from the whole: a beginning, a SYN, a proof."""
         conversation = self.stored["conversation"]
         begins_part = begins_run(conversation, self.part)
         number = np.cumsum(begins_part) - 1

@@ -1,18 +1,18 @@
-"""Folds the ordinary middle of a transfer as its segments come: most of a large capture is never kept at all.
+"""Folds the ordinary middle of a transfer as its segments arrive: most of a large capture is never stored.
 
-In: the segments of a block, with their conversations; and what `compact` has found of conversations so far. Out: the
-segments of the block that stay. Those that do not are counted into the next one of their sender, as in `compact`.
+In: the segments of a block, with their conversations; and the results of `compact` for conversations so far. Out: the
+segments of the block that stay. The others are counted into the next one of their sender, as in `compact`.
 
 Why it is exact. A conversation is *steady* when `compact` has settled the opening of its last connection, the last row
-of each end is ordinary, no FIN or RST is there, and nothing that the next row could still answer. What is ordinary then
-needs no look at what came before, only four numbers: SEG.SEQ of what comes next of each end, and its highest SEG.ACK.
-A row is *regular* if it continues both: then these maxima are those of its own last row again. The first row that is
-not regular ends the steadiness: it and all behind it are kept, until `compact` has looked at them. Of the regular rows
-those are ordinary that `compact` calls so. Here that is a little stricter, never laxer: an acknowledgment that repeats
-the one before it may be a copy, and stays until all of its conversation tells.
+of each end is ordinary, and there is no FIN or RST, and nothing that the next row could still answer. Whether a row is
+ordinary then depends on only four numbers: the next SEG.SEQ of each end, and its highest SEG.ACK. A row is *regular* if
+it continues both: then these maxima are again those of the end's last row. The first row that is not regular ends the
+steady state: it and all rows after it are kept until `compact` has examined them. A regular row is ordinary by the
+criteria of `compact`, here a little stricter, never laxer: an acknowledgment equal to the one before it may be a copy,
+and stays until all of its conversation decides.
 
-What may go is chosen as in `compact` too, but that the beginning of a block is a barrier as well. More barriers are
-never wrong: each keeps both maxima as they were.
+Rows to fold are also chosen as in `compact`, except that the beginning of a block is another barrier. More barriers are
+never wrong: each keeps both maxima unchanged.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from handshake_inspect.table import Table, grown
 
 
 class Ends(Table):
-    """What the ends of steady conversations came to: of each the lower socket, then the higher one."""
+    """The state of the ends of steady conversations: for each the lower socket, then the higher one."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
-        "next_seq": np.uint32,  # SEG.SEQ of what comes next
+        "next_seq": np.uint32,  # SEG.SEQ of the next segment in order
         "ack": np.uint32,  # the highest SEG.ACK
         "ordinary": np.bool_,  # is its last row, but for the one before that
         "has_acknowledged": np.bool_,  # has sent segments without data, and with data
@@ -64,7 +64,7 @@ class SteadyTransfers:
         self._ends = Ends.empty(2)
 
     def learn(self, compacted: FoldedRows) -> None:
-        """Note what `compact` has found."""
+        """Update the steady conversations by the results of `compact`."""
         steady, ends = _steady_ends(compacted)
         looked_at = set_of(compacted.part.conversation)
         self._make_room(looked_at)
@@ -87,7 +87,7 @@ class SteadyTransfers:
     ) -> Mapping[str, Column]:
         """Return the rows of a block that stay. `columns`: those of `StoredRows` that the block has.
 
-        Copies of what is not older than `copies_within_ns` may still come, as for `compact`: it stays.
+        Rows not older than `copies_within_ns` stay, as for `compact`: copies of them may still come.
         """
         if not self._is_steady.any():
             return columns
@@ -110,9 +110,9 @@ class SteadyTransfers:
         return _kept(columns, np.flatnonzero(~steady), course, ordinary, foldable)
 
     def _regular(self, course: _Course) -> tuple[Mask, Rows]:
-        """Mark the rows up to the first of each conversation that does not continue it; that one is steady no more.
+        """Mark the rows before the first one of each conversation that is not regular, which ends its steady state.
 
-        Returns also the last such row of each end.
+        Also returns the last marked row of each end.
         """
         regular = course.regular()
         irregular = first_of(course.group, ~regular, len(course.places))
@@ -124,9 +124,9 @@ class SteadyTransfers:
         return regular, course.last_before(until)
 
     def _ordinary(self, course: _Course, regular: Mask) -> tuple[Mask, Mask]:
-        """Mark the ordinary rows: each for itself, and such that follow one of their end."""
+        """Mark the ordinary rows: those ordinary by themselves, and those that also follow one of their end."""
         alone = regular & ~course.is_before & (course.window != 0) & ~course.repeats()
-        # Firsts: of data, of pure acknowledgments.
+        # The first data, and the first pure acknowledgment.
         for name, mask in (("has_data", course.payload > 0), ("has_acknowledged", course.payload == 0)):
             seen = self._ends[name][course.ends]
             first = first_of(course.end, alone & mask & ~seen.take(course.end), len(seen))
@@ -139,7 +139,7 @@ class SteadyTransfers:
 class _Course:
     """The rows of steady conversations in a block, by conversation and capture order.
 
-    Ahead of those of a conversation stand two rows that say what its ends had come to before.
+    Two rows before those of a conversation hold the earlier state of its ends.
     """
 
     def __init__(self, columns: Mapping[str, Column], at: Rows, place: Column, ends: Ends) -> None:
@@ -148,13 +148,13 @@ class _Course:
         begins = first_of_runs(place)
         rows, groups = np.diff(begins, append=len(at)) + 2, np.arange(len(begins))
         before = _each_and_next(begins + 2 * groups)
-        #: The place of each conversation, those of its ends, and where its rows end here.
+        #: The place of each conversation, those of its ends, and the end of its rows here.
         self.places = place[begins]
         self.ends = _each_and_next(2 * self.places.astype(np.int64))
         self.stop = np.cumsum(rows)
         self.is_before, self.was_ordinary = np.zeros((2, len(at) + len(before)), np.bool_)
         self.is_before[before], self.was_ordinary[before] = True, ends["ordinary"][self.ends]
-        #: Row of the block; of those before, the one that they stand before.
+        #: Row of the block; for the two state rows, the row that they precede.
         self.row = np.empty(len(self.is_before), np.int64)
         self.row[~self.is_before], self.row[before] = at, np.repeat(at[begins], 2)
 
@@ -164,7 +164,7 @@ class _Course:
             return column
 
         self.side = lined_up("from_higher", self.ends & 1)
-        #: Which of the conversations, and which of their ends.
+        #: Index of the conversation, and of its end.
         self.group = np.repeat(groups, rows)
         self.end = 2 * self.group + self.side
         self.seq = lined_up("seq", ends["next_seq"][self.ends])
@@ -172,19 +172,19 @@ class _Course:
         self.flags, self.window, self.payload = (lined_up(name, 0) for name in ("flags", "window", "payload_octets"))
         #: Modulo 2**32, as SEG.SEQ.
         self.seq_end = self.seq + self.payload
-        #: The latest row of the other end, and the one of the same end, ahead of each row.
+        #: The latest row of the other end, and of the same end, before each row.
         self.peer, self.own = latest_of_each_side(self.side)
         self.own_ack = self.ack.take(self.own)
 
     def last_before(self, until: Rows) -> Rows:
-        """Return the last row of each end ahead of one row of each conversation."""
+        """Return the last row of each end before one row of each conversation."""
         last = np.empty((len(until), 2), np.int64)
         groups, row = np.arange(len(until)), until - 1
         last[groups, self.side[row]], last[groups, 1 - self.side[row]] = row, self.peer[row]
         return last.reshape(-1)
 
     def regular(self) -> Mask:
-        """Mark the rows that continue both directions, each by what was exactly there before.
+        """Mark the rows that continue both directions exactly.
 
         Numbers are compared modulo 2**32, and no two that are compared lie as far as 2**30 apart.
         """
@@ -197,12 +197,12 @@ class _Course:
         return found
 
     def repeats(self) -> Mask:
-        """Mark acknowledgments that say what the row before them of their end had said: copies look so too."""
+        """Mark acknowledgments equal to the row before of their end, as copies are."""
         repeats: Mask = (self.payload == 0) & (self.payload.take(self.own) == 0) & (self.ack == self.own_ack)
         return repeats
 
     def steps_over(self) -> Mask:
-        """Mark the rows in which a number goes over to the next range of 2**STEP_BITS."""
+        """Mark the rows in which a number enters the next range of 2**STEP_BITS."""
         over: Mask = (self.seq ^ self.seq_end) >> STEP_BITS != 0
         over |= (self.ack ^ self.own_ack) >> STEP_BITS != 0
         return over
@@ -214,9 +214,9 @@ class _Course:
         return acknowledged
 
     def folded_into(self, folded: Mask) -> tuple[Rows, Rows, Rows]:
-        """Return the rows of the block that are not folded, and how many rows and octets go into each of them.
+        """Return the rows of the block that are not folded, and the rows and octets folded into each.
 
-        These are the rows of its end right before it: behind each that is folded there is one of its end that is not.
+        These are the rows of its end right before it: after each folded row there is one of its end that is not folded.
         """
         by_side = np.concatenate([np.flatnonzero(self.side == side) for side in (0, 1)])
         stay = np.flatnonzero(~folded.take(by_side))
@@ -228,7 +228,7 @@ class _Course:
         return own[of_block], segments[of_block], octets[of_block]
 
     def last_of_capture(self, capture: Column) -> Rows:
-        """Return the rows behind which another capture goes on with their end: each is asked what it showed.
+        """Return the rows after which the end continues in another capture: each capture's last row is needed.
 
         `capture` is that of each row of the block.
         """
@@ -237,7 +237,7 @@ class _Course:
         return last
 
     def is_single(self, time_ns: Column, copies_within_ns: int, single_until_ns: int) -> Mask:
-        """Mark the rows of which no copy may come any more; `time_ns` is that of each row of the block."""
+        """Mark the rows of which no copy can come any more; `time_ns` is that of each row of the block."""
         time_ns = time_ns.take(self.row)
         latest_ns = np.maximum.reduceat(time_ns, np.append(0, self.stop[:-1]))
         single: Mask = np.maximum(latest_ns - copies_within_ns, single_until_ns).take(self.group) >= time_ns
@@ -251,7 +251,7 @@ def _each_and_next(numbers: Rows) -> Rows:
 def _kept(
     columns: Mapping[str, Column], others: Rows, course: _Course, ordinary: Mask, folded: Mask
 ) -> Mapping[str, Column]:
-    """Return the rows of a block without those that are folded, these counted in others.
+    """Return the rows of a block without the folded ones, which are counted in others.
 
     `others`: the rows of conversations that are not steady.
     """
@@ -267,18 +267,18 @@ def _kept(
 
 
 def _steady_ends(compacted: FoldedRows) -> tuple[Rows, Ends]:
-    """Return the conversations that are steady, and what their ends came to."""
+    """Return the steady conversations, and the state of their ends."""
     part, stored, rows = compacted.part, compacted.stored, compacted.part.rows
     conversation = part.conversation
     everything = np.ones(len(rows), np.bool_)
     last = last_of(rows.end, everything, 2 * rows.connections).reshape(-1, 2)
-    # The last connection of each conversation, if both of its ends are there.
+    # The last connection of each conversation, if both of its ends have rows.
     conn = np.flatnonzero(np.append(conversation[1:] != conversation[:-1], True)[: len(conversation)])
     conn = conn[(last[conn] >= 0).all(axis=1) & ~rows.self_connect[conn]]
     conn = conn[~may_copy_another_connection(part)[rows.start[conn + 1] - 1]]
     odd = np.bincount(rows.conn, ((rows.flags & (FIN | RST)) != 0) | compacted.doubled, rows.connections)
     conn = conn[(odd[conn] == 0) & compacted.ordinary[last[conn]].all(axis=1)]
-    # A SYN, or what answers it, may still be told from what comes next.
+    # The role of a SYN, or of its answer, may still depend on the next rows.
     syn = last_of(rows.conn, (rows.flags & SYN) != 0, rows.connections)
     conn = conn[last[conn].min(axis=1, initial=len(rows)) > syn[conn]]
     conn = conn[_in_step(compacted, conn, last[conn])]
@@ -299,9 +299,9 @@ def _steady_ends(compacted: FoldedRows) -> tuple[Rows, Ends]:
 
 
 def _in_step(compacted: FoldedRows, conn: Rows, last: Rows) -> Mask:
-    """Do the last rows of the ends of these connections, which are ordinary, have all of their highest numbers?
+    """Mark the connections whose last rows of the ends, which are ordinary, have the highest numbers of these.
 
-    `last`: of the originator and the responder. Shape (k, 2).
+    `last`: those rows of the originator and the responder. Shape (k, 2).
     """
     rows, progress = compacted.part.rows, compacted.progress
     at = rows.start[conn + 1] - 1

@@ -1,9 +1,8 @@
-"""In which frames each conversation is found, noted while a run is read, so that one can be read again by itself.
+"""The frames of each conversation, stored while a run is read, so that one conversation can be read again alone.
 
 In: the conversation and the frame of each row, block by block in the order of the run. Out: the frames of a
-conversation in that order. What is noted is put away in an `Archive`, some 100,000 rows at a time: by conversation, and
-of each the distance from frame to frame. That takes about one octet a row, where conversations do not mix more than
-some dozen at a time.
+conversation in that order. They are stored in an `Archive`, some 100,000 rows at a time: by conversation, as distances
+from frame to frame. That takes about one octet a row, where no more than some dozen conversations are interleaved.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.sets import first_of_runs
 
-#: Rows that are put away together.
+#: Rows stored together.
 CHUNK_ROWS = 1 << 18
 
 
@@ -30,18 +29,18 @@ class Whereabouts:
 
     @classmethod
     def kept(cls, archive: Archive, name: str) -> Whereabouts:
-        """Find what `keep` put away."""
+        """Load what `keep` stored."""
         kept = cls(archive, name)
         kept._chunks = int(archive.read(f"{name}/chunks")[0])
         return kept
 
     def keep(self) -> None:
-        """Put away what is still in memory: the run has ended."""
+        """Store what is still in memory, at the end of the run."""
         self._put_away()
         self._archive.write(f"{self._name}/chunks", np.array([self._chunks]))
 
     def add(self, conversation: Rows, frame: Rows, clock: NDArray[np.uint16]) -> None:
-        """Note the rows of a block."""
+        """Add the rows of a block."""
         self._fresh.append((conversation, frame, clock.astype(np.int64)))
         self._waiting += len(conversation)
         if self._waiting >= CHUNK_ROWS:
