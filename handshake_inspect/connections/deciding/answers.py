@@ -1,6 +1,6 @@
 """The answers about connections as columns: one row per connection, one column per number of the JSON contract.
 
-What equal shapes have in common stands once, in `Verdicts.judgements`. `verdict` fills these tables; `model`, `flat`
+The common part of equal shapes is stored once, in `Verdicts.judgements`. `verdict` fills these tables; `model`, `flat`
 and `conn_log` read them.
 """
 
@@ -23,7 +23,7 @@ from handshake_inspect.table import Growing, Table
 
 T = TypeVar("T", bound=Table)
 
-#: A number that is not known, in columns whose own values are never negative.
+#: An unknown number, in columns whose values are never negative.
 NONE = -1
 
 
@@ -72,7 +72,7 @@ class VerdictTable(Table):
         "syn_timestamp_r": np.int64,
         "first_clock": np.uint16,  # how often the clock had jumped back before the first and the last row
         "last_clock": np.uint16,
-        "one_sided": np.uint8,  # 1 if only one end was captured, and its numbers prove that the other one spoke
+        "one_sided": np.uint8,  # 1 if only one end was captured, and its numbers prove that the other one sent segments
         "conn_state": np.int32,  # index of `Verdicts.words`, as the next
         "history": np.int32,
         "completeness": np.uint8,
@@ -82,14 +82,14 @@ class VerdictTable(Table):
         "both_ended_ns": np.int64,  # when both ends had sent a FIN or an RST; NONE if that was not captured
     }
 
-    #: Most of it is small or not known: ordinary connections take 182 octets instead of 257.
+    #: Most values are small or unknown: ordinary connections take 182 octets instead of 257.
     NARROW: ClassVar[Mapping[str, DTypeLike]] = {
         "first_frame": np.uint32,
         "last_frame": np.uint32,
         **dict.fromkeys(("judgement", "conn_state", "history", "options_o", "options_r"), np.int16),
         **dict.fromkeys(("syn_retransmissions", "syn_ack_retransmissions", "fin_retransmissions"), np.int8),
         **dict.fromkeys(("syn_to_syn_ack_ns", "syn_ack_to_ack_ns", "initial_rtt_ns", "half_closed_ns"), np.int32),
-        **dict.fromkeys(("served_ns", "both_ended_ns"), np.int32),  # of attempts that nobody answers
+        **dict.fromkeys(("served_ns", "both_ended_ns"), np.int32),  # of unanswered attempts
         **{
             f"{name}_{end}": np.int32
             for name in ("octets", "sent_octets", "missing_octets", "reach_octets", "last_timestamp", "syn_timestamp")
@@ -106,9 +106,9 @@ class ResetTable(Table):
         "capture": np.uint16,
         "frame": np.int64,
         "side": np.uint8,
-        "valid": np.int8,  # 1, 0, or -1: cannot be told
+        "valid": np.int8,  # 1, 0, or -1: unknown
         "reason": np.uint8,  # one of `RESET_REASONS`
-        "distance": np.int64,  # its number minus the expected one, where that matters
+        "distance": np.int64,  # its sequence number minus the expected one, where that matters
     }
 
 
@@ -117,27 +117,27 @@ class WaitTable(Table):
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         "connection": np.int64,  # row of the `VerdictTable`
-        "side": np.uint8,  # whose
+        "side": np.uint8,  # the end that holds it
         "entered_ns": np.int64,
         "capture": np.uint16,
         "frame": np.int64,
         "cut_short": np.uint8,  # index of `CUTS`: how an RST ended it
-        "cut_ns": np.int64,  # that RST; NONE if there is none
+        "cut_ns": np.int64,  # time of that RST; NONE without one
         "cut_capture": np.uint16,
         "cut_frame": np.int64,
     }
 
 
-#: How an RST ends TIME-WAIT: not at all; one was received (RFC 1337); its owner sent one, and so had forgotten it.
+#: How an RST ends TIME-WAIT: not at all; one was received (RFC 1337); its owner sent one, so it was forgotten.
 CUTS = (None, "killed", "forgotten")
 
 
 class RestartTable(Table):
-    """One row per segment that can have restarted a TIME-WAIT, ordered by connection and time."""
+    """One row per segment that may have restarted a TIME-WAIT, ordered by connection and time."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         "connection": np.int64,
-        "side": np.uint8,  # whose TIME-WAIT
+        "side": np.uint8,  # the end that holds the TIME-WAIT
         "time_ns": np.int64,
         "capture": np.uint16,
         "frame": np.int64,
@@ -145,12 +145,12 @@ class RestartTable(Table):
     }
 
 
-#: What can restart a TIME-WAIT; by RFC 9293 only the first does.
+#: Segments that can restart a TIME-WAIT; by RFC 9293 only the first does.
 RESTARTING = ("FIN", "data", "ACK")
 
 
 class GapTable(Table):
-    """One row per connection of which Zeek reports gaps, ordered by connection."""
+    """One row per connection for which Zeek reports gaps, ordered by connection."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         "connection": np.int64,
@@ -158,7 +158,7 @@ class GapTable(Table):
     }
 
 
-#: Tables of `Verdicts` with a row for each thing that some connections have, and which connection has it.
+#: Tables of `Verdicts` about some connections, with a column for the connection of each row.
 ABOUT_SOME: Mapping[str, type[Table]] = {
     "resets": ResetTable,
     "waits": WaitTable,
@@ -169,7 +169,7 @@ ABOUT_SOME: Mapping[str, type[Table]] = {
 
 
 class ResetReason(NamedTuple):
-    """Why an RST counts, or does not."""
+    """Why an RST is valid, or not."""
 
     #: As in `ResetTable.valid`.
     valid: int
@@ -208,7 +208,7 @@ RESET_REASONS = {
 
 
 def reset_reason(resets: ResetTable, row: int) -> str:
-    """Say in words, with the number, why an RST counts or does not."""
+    """Return in words, with the distance, why an RST is valid or not."""
     return RESET_REASONS[int(resets["reason"][row])].words.format(n=octets_in_words(int(resets["distance"][row])))
 
 
@@ -225,25 +225,25 @@ class Verdicts:
     #: Distinct values of `conn_state` and `history`.
     words: list[str] = field(default_factory=list)
     icmp_errors: QuoteTable = field(default_factory=QuoteTable.empty)
-    #: ICMP errors that quote a segment of no connection, and second copies of errors, over the whole run.
+    #: Counts of ICMP errors that quote a segment of no connection, and of copies of errors, over the whole run.
     unmatched_errors: int = 0
     error_copies: int = 0
-    #: Copies that were collapsed, by the names of their kinds (`packets.KINDS`).
+    #: Counts of collapsed copies, by the names of their kinds (`packets.KINDS`).
     copies: Counter[str] = field(default_factory=Counter)
-    #: What rules found, each under its code.
+    #: The findings of rules, each with its code.
     found: list[Coded] = field(default_factory=list)
-    #: Connections that are not among these and use the sockets of one of them next, by conversation.
+    #: Connections not among these that use the sockets of one of them next, by conversation.
     others_next: VerdictTable = field(default_factory=VerdictTable.empty)
 
     @property
     def users(self) -> VerdictTable:
-        """All connections, and behind them the others that use their sockets next."""
+        """All connections, followed by the others that use their sockets next."""
         return VerdictTable.concatenate([self.table, self.others_next]) if len(self.others_next) else self.table
 
     def judged(self, claim: Callable[[Judgement], bool]) -> NDArray[np.bool_]:
-        """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
+        """Mark the connections for which `claim` holds, evaluated once for each distinct judgement. Shape (m,)."""
         claims = [claim(one) for one in self.judgements]
-        if all(claims) or not any(claims):  # most rules ask for what is not there
+        if all(claims) or not any(claims):  # the claims of most rules hold nowhere
             return np.full(len(self.table), any(claims))
         found: NDArray[np.bool_] = np.array(claims, np.bool_).take(self.table["judgement"])
         return found
@@ -269,7 +269,7 @@ def taken(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
 
 
 def leaving(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
-    """Return the answers about connections that leave, in these rows, and who of those that stay uses their sockets."""
+    """Return the answers about released connections, in these rows, and those that stay and use their sockets next."""
     conversation, leaves = total.table["conversation"], np.zeros(len(total.table), np.bool_)
     leaves[rows] = True
     stays_next = np.flatnonzero(leaves[:-1] & ~leaves[1:] & (conversation[1:] == conversation[:-1])) + 1
@@ -277,15 +277,15 @@ def leaving(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
 
 
 def together(parts: Iterable[Verdicts], expected: int = 0) -> Verdicts:
-    """Put the answers about partitions below each other. Takes one at a time, and uses it up.
+    """Concatenate the answers about partitions. Takes one at a time, and frees it.
 
-    `expected`: about so many connections they tell of.
+    `expected`: the approximate number of connections.
     """
     table, total = Growing(VerdictTable, expected), Verdicts()
     about_some: dict[str, list[Table]] = {name: [] for name in ABOUT_SOME}
     numbers: dict[Judgement, int] = {}
     words: dict[str, int] = {}
-    give_back()  # what reading needed
+    give_back()  # the memory that reading needed
     for part in parts:
         columns = part.table.columns
         judged = np.array([numbers.setdefault(one, len(numbers)) for one in part.judgements], np.int32)

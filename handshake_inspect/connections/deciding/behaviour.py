@@ -1,7 +1,7 @@
-"""What follows from the numbers of connections alone, found out once for those that are twins.
+"""Results from the numbers of connections alone, computed once for those that are twins.
 
-In: `ConnectionRows`. Out: `Behaviour`: events, shapes, books, other tools' words. What each connection has for itself,
-its times, frames, options and addresses, `verdict` adds. Everything here is a function of the columns that `twins`
+In: `ConnectionRows`. Out: `Behaviour`: events, shapes, books, other tools' terms. `verdict` adds the individual values
+of each connection: times, frames, options and addresses. Everything here is a function of the columns that `twins`
 compares.
 """
 
@@ -27,16 +27,16 @@ from handshake_inspect.connections.events.resets import Resets
 from handshake_inspect.connections.events.shapes import find_shapes
 from handshake_inspect.connections.splitting.rows import ConnectionRows
 
-#: More, by what tells them apart, are not the same in the next partition, and would take up memory.
+#: Most octets of representatives to remember: larger sets do not recur in the next partition, and would take memory.
 SAME_OCTETS = 1 << 16
 
 
 @dataclass
 class Behaviour:
-    """What the numbers of `m` connections say: events, shapes, books, other tools' words."""
+    """Results from the numbers of `m` connections: events, shapes, books, other tools' terms."""
 
     events: Events
-    #: The shape of each connection, and what equal shapes have in common. Shape (m,).
+    #: The shape of each connection, and the judgement of each shape. Shape (m,).
     shape: Rows
     judgements: list[Judgement]
     #: Columns of the `VerdictTable`.
@@ -47,10 +47,10 @@ class Behaviour:
 
 
 def find_behaviour(rows: ConnectionRows, fast_open_option: NDArray[np.bool_], unreachable: Mask) -> Behaviour:
-    """Find out how connections behave.
+    """Compute the behaviour of connections.
 
-    `fast_open_option` says of each `Names.options` number whether it has the Fast Open option, `unreachable` of each
-    connection whether an ICMP error says that its SYN was not delivered.
+    `fast_open_option`: mask of the `Names.options` numbers with the Fast Open option; `unreachable`: mask of the
+    connections with an ICMP error that says that the SYN was not delivered.
     """
     twins = find_twins(rows, unreachable, fast_open_option)
     if twins is None:
@@ -63,7 +63,7 @@ def _found_of(few: Representatives) -> Behaviour:
     return _found(few.rows, few.fast_open_option, few.marks)
 
 
-#: The same, at once for the few that partition after partition has.
+#: The same, cached for the few sets of representatives that recur in partition after partition.
 _found_of_same = lru_cache(maxsize=4)(_found_of)
 
 
@@ -83,7 +83,7 @@ def _found(rows: ConnectionRows, fast_open_option: NDArray[np.bool_], unreachabl
     return Behaviour(events, shape, [judge(one) for one in shapes], columns, list(names), gaps)
 
 
-# --- what was found of a few, laid out over their twins ---------------------------------------------------------------
+# --- results of representatives, spread over their twins --------------------------------------------------------------
 
 
 def _laid_out(found: Behaviour, twins: Twins) -> Behaviour:
@@ -102,7 +102,7 @@ def _laid_out(found: Behaviour, twins: Twins) -> Behaviour:
 
 
 class _LaidOutEvents:
-    """`Events` of which each column is laid out when somebody first asks for it: most are not asked for."""
+    """`Events` whose columns are spread on first access: most are never accessed."""
 
     def __init__(self, found: Events, twins: Twins) -> None:
         self._found, self._twins = found, twins
@@ -152,7 +152,7 @@ class _LaidOutNumbers:
         return column
 
 
-#: How each column of `Numbers` is laid out.
+#: How each column of `Numbers` is spread.
 _WAYS: dict[str, Callable[[Twins, Any], Any]] = {
     "acknowledged_by": lambda twins, by_side: [twins.segments(one) for one in by_side],
     **dict.fromkeys(("ack_counts", "is_syn", "is_fin", "claims_fin"), Twins.segments),
@@ -165,7 +165,7 @@ _WAYS: dict[str, Callable[[Twins, Any], Any]] = {
 
 
 def _facts(found: Rows, twins: Twins, rows: int) -> Rows:
-    """Lay out facts (`rows` rows, an end, an `Event`), which stand in no particular order."""
+    """Spread facts (`rows` rows, an end, an `Event`), which are in no particular order."""
     if not len(found):
         return found
     found = found[np.argsort(found[:, rows], kind="stable")]

@@ -1,4 +1,4 @@
-"""The books of connections: what follows from their numbers for each end, and needs no time and no address.
+"""The books of connections: results from the numbers of each end that need no time and no address.
 
 In: `ConnectionRows` and their `Events`. Out: columns of the `VerdictTable`: volumes, octets sent and missing,
 retransmissions, the last numbers.
@@ -53,7 +53,7 @@ def _added_up(group: Rows, amount: Rows, groups: int) -> Rows:
 
 
 def _one_sided(rows: ConnectionRows, events: Events) -> NDArray[np.bool_]:
-    """Say of each connection whether one end is silent whose words the other end acknowledges."""
+    """Mark the connections with an end that was not captured, but whose octets the other end acknowledges."""
     silent = ~(rows.has_spoken[0::2] & rows.has_spoken[1::2]) & ~rows.self_connect
     found = np.zeros(rows.connections, np.bool_)
     at = np.flatnonzero(silent.take(rows.conn) & events.numbers.ack_counts)
@@ -64,19 +64,19 @@ def _one_sided(rows: ConnectionRows, events: Events) -> NDArray[np.bool_]:
     highest = np.full(rows.connections, UNKNOWN, np.int64)
     np.minimum.at(lowest, conn, ack)
     np.maximum.at(highest, conn, ack)
-    # A SYN was captured: any acknowledgment tells of the answer. Without one only a second, higher one does.
+    # If a SYN was captured, any acknowledgment proves an answer. Without one only a second, higher one does.
     opened = any_of(rows.conn, (rows.flags & (SYN | RST)) == SYN, rows.connections)
     found[conn] = (opened | (highest > lowest))[conn]
     return found
 
 
 def _sent(rows: ConnectionRows, events: Events) -> Columns:
-    """Count what each direction sent by its sequence numbers, against what was captured."""
+    """Count the octets that each direction sent by its sequence numbers, and those captured of them."""
     numbers, ends = events.numbers, 2 * rows.connections
     known = rows.iss_known.reshape(-1)
     fin_known = (numbers.fin_row >= 0) | (numbers.inferred_fin_row >= 0)
-    # Its own RST shows how far a sender had come, if it took effect and refused no segment (RFC 9293 §3.5.2: SEQ =
-    # SND.NXT; of a refusal it is SEG.ACK).
+    # A sender's own RST shows its SND.NXT, if it took effect and did not refuse a segment (RFC 9293 §3.5.2: SEQ =
+    # SND.NXT; for a refusal it is SEG.ACK).
     resets = events.resets
     own = resets.row[(resets.moment != NEVER) & resets.ends_sender]
     own = own[rows.seq[own] >= rows.highest[rows.end[own]]]
@@ -92,7 +92,7 @@ def _sent(rows: ConnectionRows, events: Events) -> Columns:
 
 
 def _covered(rows: ConnectionRows, limit: Rows) -> Rows:
-    """Count the octets of each end below `limit` that stand in at least one captured segment. Shape (2m,)."""
+    """Count the octets of each end below `limit` in at least one captured segment. Shape (2m,)."""
     ends = 2 * rows.connections
     octets = rows.payload + rows.folded_octets
     data = np.flatnonzero((octets > 0) & ((rows.flags & RST) == 0))
@@ -104,7 +104,7 @@ def _covered(rows: ConnectionRows, limit: Rows) -> Rows:
     order = np.argsort(end, kind="stable")
     end, begin, stop = end[order], begin[order], stop[order]
     reached = _reached_before(end, stop)
-    if (begin > np.maximum(reached, 1)).any():  # behind a gap, which a later one may fill
+    if (begin > np.maximum(reached, 1)).any():  # after a gap, which a later segment may fill
         order = np.lexsort((begin, end))
         end, begin, stop = end[order], begin[order], stop[order]
         reached = _reached_before(end, stop)
@@ -113,7 +113,7 @@ def _covered(rows: ConnectionRows, limit: Rows) -> Rows:
 
 
 def _reached_before(end: Rows, stop: Rows) -> Rows:
-    """Highest `stop` of the rows of the same end before each row; rows are sorted by end."""
+    """Return the highest `stop` of the rows of the same end before each row; rows are sorted by end."""
     reached = running_maximum_of(end, stop, np.ones(len(end), np.bool_))
     before = np.full(len(end), UNKNOWN, np.int64)
     same = end[1:] == end[:-1]
@@ -137,7 +137,7 @@ def _retransmissions(rows: ConnectionRows, events: Events) -> Columns:
 
 
 def _last_numbers(rows: ConnectionRows, events: Events) -> Columns:
-    # A FIN that was not captured has a number all the same, if it was acknowledged.
+    # A FIN that was not captured also has a number, if it was acknowledged.
     inferred, last = np.flatnonzero(events.numbers.inferred_fin_row >= 0), rows.highest.copy()
     last[inferred] = np.maximum(last[inferred], events.numbers.fin_end[inferred])
     return {**of_ends(last, "last_seq"), **of_ends(reach_octets(rows, events.numbers), "reach_octets")}

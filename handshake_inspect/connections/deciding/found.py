@@ -1,7 +1,7 @@
-"""What rules found about connections, in columns: a million equal findings cost some numbers each, and a text once.
+"""Findings about connections, in columns: a million equal findings take some numbers each, and one text.
 
-In: `FindingRows`, from the rules of the room `findings`. Out: `Findings`, which knows of every connection what was
-found of it, the worst first, and spells it. Nothing here decides anything.
+In: `FindingRows`, from the rules of the folder `findings`. Out: `Findings`, which returns the findings of every
+connection, the most severe first, as texts. Nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from handshake_inspect.quantities import counted, duration, octets_in_words
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import FRAME_BITS
 
-#: Frame number of what was not captured.
+#: Frame number of a segment that was not captured.
 NO_FRAME = -1
-#: Codes that one word of a set of codes holds.
+#: Codes per word of a set of codes.
 WORD_CODES = 64
 
 
@@ -36,56 +36,56 @@ SEVERITY_WORDS: tuple[SeverityWord, ...] = ("chat", "note", "warn", "error")
 class Severity(IntEnum):
     """How much a finding matters."""
 
-    CHAT = 0  # worth knowing; ordinary
+    CHAT = 0  # informative; ordinary
     NOTE = 1  # not ordinary; often harmless
     WARN = 2  # something went wrong or will, or looks like an attack
     ERROR = 3  # the protocol is broken: what looks open is not
 
     @property
     def word(self) -> SeverityWord:
-        """The severity as the contract spells it."""
+        """The severity as in the contract."""
         return SEVERITY_WORDS[self]
 
 
 @plain
 class Code:
-    """What a finding is called, for good."""
+    """The stable identifier of a finding."""
 
     word: str
     severity: Severity
-    #: Codes of which nothing more is to be said where this one was found: it is why.
+    #: Codes suppressed where this one was found, because it is their cause.
     explains: tuple[str, ...] = ()
-    #: It is chat, and whether it is found is a matter of times: of another run of the same programs it may not be.
+    #: It is chat, and depends on times: another run of the same programs may not have it.
     by_times: bool = False
 
 
 @plain
 class FindingRows:
-    """The same thing about some connections. Arrays have shape (k,), one entry for each of them.
+    """One finding about some connections. Arrays have shape (k,), one entry for each of them.
 
-    `text` names `values` in braces, each with how it is to be said: `{waited:duration}` (nanoseconds; a negative one is
-    not known), `{n:octets}`, `{who:end}` (0 the originator, 1 the responder), `{tries:count SYN}`. A value without that
-    is said as a number, its thousands apart.
+    `text` names `values` in braces, each with its format: `{waited:duration}` (nanoseconds; a negative one is unknown),
+    `{n:octets}`, `{who:end}` (0 the originator, 1 the responder), `{tries:count SYN}`. A value without a format is
+    written as a number with separated thousands.
     """
 
     text: str
-    #: Rows of the `VerdictTable`, rising; one connection may stand there more than once.
+    #: Rows of the `VerdictTable`, rising; a connection may be repeated.
     connection: Rows
     #: Frames that show it (`table.frame_numbers`), NO_FRAME for none.
     frames: tuple[Rows, ...] = ()
     values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def only(self, mask: NDArray[np.bool_]) -> FindingRows:
-        """Return those for which `mask` holds."""
+        """Return the entries for which `mask` holds."""
         values = {name: column[mask] for name, column in self.values.items()}
         return FindingRows(self.text, self.connection[mask], tuple(frames[mask] for frames in self.frames), values)
 
     def shifted(self, rows: int) -> FindingRows:
-        """Return the same about connections that stand so many rows further down."""
+        """Return the same about connections `rows` rows further down."""
         return FindingRows(self.text, self.connection + rows, self.frames, self.values)
 
     def placed(self, place: Rows) -> FindingRows:
-        """Return the same about connections of which each stands at another `place`."""
+        """Return the same about connections moved to the rows `place`."""
         return FindingRows(self.text, place[self.connection], self.frames, self.values).in_order()
 
     def in_order(self) -> FindingRows:
@@ -101,16 +101,16 @@ Coded = tuple[Code, FindingRows]
 
 
 class Survey(NamedTuple):
-    """Looks over all connections of a run."""
+    """Applies the rules to all connections of a run."""
 
-    #: Finds what all rules have to say of connections, in the order in which it is told.
+    #: Returns the findings of all rules about connections, in order of output.
     of_connections: Callable[[], list[Coded]]
-    #: Finds what there is to tell of the run as a whole.
+    #: Returns the findings about the run as a whole.
     of_run: Callable[[], list[RunFinding]]
 
 
 class Findings:
-    """All that was found of connections."""
+    """All findings about connections."""
 
     def __init__(self, found: Iterable[Coded] = ()) -> None:
         parts: dict[tuple[Code, str], list[FindingRows]] = {}
@@ -118,7 +118,7 @@ class Findings:
             if len(one.connection):
                 parts.setdefault((code, one.text), []).append(one)
         by_severity = sorted(parts.items(), key=lambda part: -part[0][0].severity)
-        #: Findings of one code and one text, the worst first.
+        #: Findings of one code and one text, the most severe first.
         self.batches: list[Coded] = [(code, _together(same)) for (code, _), same in by_severity]
 
     def __len__(self) -> int:
@@ -126,7 +126,7 @@ class Findings:
 
     @cached_property
     def entries(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """The connection, the batch and the place in it of each finding, by connection and severity."""
+        """The connection, the batch and the index in it of each finding, by connection and severity."""
         if not self.batches:
             return (np.zeros(0, np.int64),) * 3
         sizes = [len(found.connection) for _, found in self.batches]
@@ -149,9 +149,9 @@ class Findings:
         return np.searchsorted(connection, rows, "left"), np.searchsorted(connection, rows, "right")
 
     def of(self, row: int, names: Pair[str], frame_name: Callable[[int, int], Frame]) -> tuple[Finding, ...]:
-        """Spell what was found of one connection, the worst first.
+        """Return the findings of one connection, the most severe first.
 
-        `names`: what to call its ends. `frame_name` names the frame of a capture, by their numbers.
+        `names`: the names of its ends. `frame_name` identifies a frame by the numbers of capture and frame.
         """
         first, last = self._between(np.array([row]))
         _, batches, places = self.entries
@@ -159,7 +159,7 @@ class Findings:
         return tuple(self.spell(int(batches[i]), int(places[i]), names, frame_name) for i in at)
 
     def spell(self, batch: int, place: int, names: Pair[str], frame_name: Callable[[int, int], Frame]) -> Finding:
-        """Spell the finding at a place of a batch."""
+        """Return the finding at an index of a batch."""
         code, found = self.batches[batch]
         numbers = sorted(int(frames[place]) for frames in found.frames)
         frames = dict.fromkeys(
@@ -169,7 +169,7 @@ class Findings:
         return Finding(code.word, code.severity.word, tuple(frames), say(found.text, values, names))
 
     def code_sets(self, rows: Rows) -> tuple[list[tuple[str, ...]], Rows]:
-        """Return the distinct sets of codes of these connections, the worst code first, and the set of each."""
+        """Return the distinct sets of codes of these connections, most severe first, and the set of each."""
         bits = self._code_bits[np.minimum(rows, len(self._code_bits) - 1)]
         number = np.zeros(len(rows), np.int64)
         if not bits.any():
@@ -235,12 +235,12 @@ def _together(parts: list[FindingRows]) -> FindingRows:
 
 
 def say(text: str, values: Mapping[str, int], names: Pair[str]) -> str:
-    """Put numbers into a text, each said as the text wants it."""
+    """Insert numbers into a text, each in its format."""
     return text.format_map({name: _Said(value, names) for name, value in values.items()})
 
 
 class _Said:
-    """A number that is said as a text wants it."""
+    """A number with a format as in texts of findings."""
 
     __slots__ = ("_names", "_value")
 

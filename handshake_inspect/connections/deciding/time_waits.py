@@ -1,12 +1,11 @@
-"""How every TIME-WAIT of a run ended, and until when it was owed, in columns: by the rules of one profile.
+"""How every TIME-WAIT of a run ended, and until when it lasted, in columns: by the rules of one profile.
 
-In: `Verdicts`. Out: `TimeWaits`, of which `model` makes objects and `ledger` counts. A TIME-WAIT ends by its time, by
+In: `Verdicts`. Out: `TimeWaits`, from which `model` makes objects and `ledger` counts. A TIME-WAIT ends by timer, by
 an RST (RFC 1337), or because the next connection between the two sockets takes them. That is legal if the time is over
 (RFC 9293 §3.6.1), or if the SYN cannot be mistaken for an old segment: its timestamp is newer than the last one, or its
-number is above the last one. RFC 6191 §2 says how the two go together: where both connections have timestamps, an older
-one is never accepted, and an equal one only with a higher number; where the old connection had none and the new one
-has, the SYN is accepted. Whoever accepts it must itself begin above all numbers that it used before (RFC 9293 §3.6.1,
-MAY-2).
+number is above the last one. RFC 6191 §2 combines the two: where both connections have timestamps, an older one is
+never accepted, and an equal one only with a higher number; where the old connection had none and the new one has, the
+SYN is accepted. The accepting end must itself begin above all numbers that it used before (RFC 9293 §3.6.1, MAY-2).
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from handshake_inspect.tcp.time_wait import Profile
 
 OUTCOMES: tuple[Outcome, ...] = ("not-captured", "expired", "reused", "reused-early", "killed", "forgotten")
 NOT_CAPTURED, EXPIRED, REUSED, REUSED_EARLY, KILLED, FORGOTTEN = range(len(OUTCOMES))
-#: What makes a reuse legal, and the bit that each has in `NextConnections.rules`.
+#: Rules that make a reuse legal -> bit in `NextConnections.rules`.
 RULES = {"expired": 1, "timestamps": 2, "initial-number": 4}
-#: Openings with which the end that got the SYN takes no part.
+#: Openings in which the receiver of the SYN did not take part.
 NOT_TAKEN = ("refused", "unreachable", "unanswered")
 
 
 @dataclass
 class NextConnections:
-    """The next connection between the sockets of each TIME-WAIT. Shape (n,) each, NONE where nothing is known."""
+    """The next connection between the sockets of each TIME-WAIT. Shape (n,) each, NONE where unknown."""
 
     #: Row of `Verdicts.users`.
     row: Rows
-    #: Which end of the old connection opened it: 0 the originator, 1 the responder.
+    #: End of the old connection that opened it: 0 the originator, 1 the responder.
     by: Rows
     #: Bits of `RULES` that hold.
     rules: Rows
@@ -45,12 +44,12 @@ class NextConnections:
     last_seq: Rows
     timestamp: Rows
     last_timestamp: Rows
-    #: Number with which the other end answers, and the last one that it used before.
+    #: Initial sequence number of the other end, and the last one that it used before.
     answer_seq: Rows
     last_answer_seq: Rows
 
     def in_rows(self, rows: Rows, count: int) -> NextConnections:
-        """Return the same of `count` TIME-WAITs, of which only these rows may have a next connection."""
+        """Return the same for `count` TIME-WAITs, with values in `rows` and NONE in all others."""
         columns = {one.name: _in_rows(rows, count, getattr(self, one.name)) for one in fields(self)}
         return NextConnections(**columns | {"rules": _in_rows(rows, count, self.rules, 0)})
 
@@ -61,9 +60,9 @@ class TimeWaits:
 
     table: WaitTable
     profile: Profile
-    #: Of each row of the `RestartTable`: does the profile let it restart the time?
+    #: Mask of the rows of the `RestartTable` that restart the time by the profile.
     restarts: Mask
-    #: When the time is over at the earliest.
+    #: Earliest possible end.
     earliest_end_ns: Rows
     #: Index of `OUTCOMES`.
     outcome: Rows
@@ -82,24 +81,24 @@ class TimeWaits:
 
     @cached_property
     def is_reused(self) -> Mask:
-        """Is it known that the next connection took the sockets?"""
+        """Mark those whose sockets are known to be taken by the next connection."""
         reused: Mask = np.isin(self.outcome, [EXPIRED, REUSED, REUSED_EARLY]) & (self.next.initial_seq != NONE)
         return reused
 
     @property
     def until_ns(self) -> Rows:
-        """Until when each was owed: its end if one was captured, else the earliest that is possible."""
+        """Until when each lasted: its end if one was captured, else the earliest possible one."""
         return np.where(self.ended_ns == NONE, self.earliest_end_ns, np.minimum(self.ended_ns, self.earliest_end_ns))
 
 
 def find_time_waits(verdicts: Verdicts, profile: Profile) -> TimeWaits:
-    """Say of every TIME-WAIT until when it was owed and how it ended."""
+    """Return for every TIME-WAIT until when it lasted and how it ended."""
     waits, users = verdicts.waits, verdicts.users
     conn = waits["connection"]
     counts = _counting(verdicts, profile)
     end_ns = _last_started(verdicts, counts) + profile.length_ns
     next_users = find_next_users(verdicts)
-    # Of the others, mostly nearly all, nothing shows how they end.
+    # For the others, usually nearly all, the capture shows no end.
     at = np.flatnonzero((next_users[conn] != NONE) | (waits["cut_short"] != CUTS.index(None)))
     outcome, shown, found = _ended(verdicts, users, waits.take(at), next_users[conn[at]], end_ns[at])
     outcome = _in_rows(at, len(conn), outcome, NOT_CAPTURED)
@@ -111,7 +110,7 @@ def find_time_waits(verdicts: Verdicts, profile: Profile) -> TimeWaits:
 
 
 def _in_rows(rows: Rows, count: int, values: Rows, others: int = NONE) -> Rows:
-    """Return a column of `count` rows, with `values` in these, and in all others one value."""
+    """Return a column of `count` rows, with `values` in `rows`, and `others` in all other rows."""
     column = np.full(count, others, np.int64)
     column[rows] = values
     return column
@@ -126,7 +125,7 @@ def _ended(
     """
     conn = waits["connection"]
     known = (following != NONE) & (table["first_clock"][following] == table["last_clock"][conn])
-    following = np.where(known, following, NONE)  # if the clock was set, nobody knows how long it took
+    following = np.where(known, following, NONE)  # if the clock was set, the time in between is unknown
     after = known & (table["first_ns"][following] >= end_ns)
     found = _next(table, conn, following, after)
     opened, refused = _opening(verdicts, table["judgement"][following])
@@ -167,17 +166,17 @@ def _counting(verdicts: Verdicts, profile: Profile) -> Mask:
 
 
 def _last_started(verdicts: Verdicts, counts: Mask) -> Rows:
-    """When each TIME-WAIT began, or began anew for the last time."""
+    """Return when each TIME-WAIT began, or was restarted for the last time."""
     waits, restarts = verdicts.waits, verdicts.restarts.take(counts)
     started: Rows = waits["entered_ns"].copy()
     key = 2 * waits["connection"] + waits["side"]
-    # The last one in the order of the capture: of a clock that was set back the highest time would be wrong.
+    # The last one in the order of the capture: if the clock was set back, the highest time would be wrong.
     started[np.searchsorted(key, 2 * restarts["connection"] + restarts["side"])] = restarts["time_ns"]
     return started
 
 
 def find_next_users(verdicts: Verdicts) -> Rows:
-    """Row of the connection that used the same sockets next, NONE if there is none. Shape (m,)."""
+    """Return the row of the connection that used the same sockets next, NONE without one. Shape (m,)."""
     conversation, others = verdicts.table["conversation"], verdicts.others_next["conversation"]
     following = np.full(len(conversation), NONE, np.int64)
     same = conversation[1:] == conversation[:-1]
@@ -188,7 +187,7 @@ def find_next_users(verdicts: Verdicts) -> Rows:
 
 
 def _opening(verdicts: Verdicts, judgement: Rows) -> tuple[Mask, Mask]:
-    """Did the end that got the SYN of the next connection take it? Did it refuse?"""
+    """Mark the next connections whose SYN its receiver accepted; and those whose SYN it refused."""
     kinds = [one.handshake_kind for one in verdicts.judgements]
     taken = np.array([kind not in NOT_TAKEN for kind in kinds], np.bool_)
     refused = np.array([kind == "refused" for kind in kinds], np.bool_)
@@ -230,6 +229,6 @@ def _next(table: VerdictTable, conn: Rows, following: Rows, after: Mask) -> Next
 
 
 def _is_above(number: Rows, other: Rows) -> Mask:
-    """Is `number` > `other` modulo 2**32 (RFC 9293 §3.4)?"""
+    """Mark where `number` > `other` modulo 2**32 (RFC 9293 §3.4)."""
     ahead: Mask = (number - other - 1) % MODULUS < MODULUS // 2 - 1
     return ahead

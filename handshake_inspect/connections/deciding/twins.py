@@ -1,15 +1,15 @@
-"""Connections whose segments are the same but for where their numbers begin: what their numbers say is found out once.
+"""Connections with equal segments except for their initial numbers: results from their numbers are computed once.
 
-In: `ConnectionRows`. Out: `Twins`: of connections with equal rows one stands for all, and what was found of it is laid
-out over the others. A health check, a scan, a flood, a load test make the same connection a thousand times, at other
-times, from other sockets, with other initial numbers; what follows from relative numbers alone is the same for each.
+In: `ConnectionRows`. Out: `Twins`: one of the connections with equal rows represents all, and its results are spread
+over the others. A health check, a scan, a flood, a load test make the same connection a thousand times, at other
+times, from other sockets, with other initial numbers; results from relative numbers alone are the same for each.
 
 **Equal rows** have the same sender, control bits, relative numbers, payload and folded segments, in the same order
-within their connection, and agree in the little else that `behaviour` asks for: is the window 0, and how large was it
-on a SYN; is the Fast Open option there; which FINs of an end have the same IP ID. What stands in no column here must
-not be asked for there: tests/connections/test_twins.py holds the two against each other.
+within their connection, and agree in the few other values that `behaviour` uses: is the window 0, and how large was
+it on a SYN; is the Fast Open option there; which FINs of an end have the same IP ID. `behaviour` must not use a value
+that has no column here: tests/connections/test_twins.py compares the two.
 
-Rows are told apart by sums of products, and those that look equal are then compared: a collision costs time, and
+Rows are distinguished by sums of products, and those with equal sums are then compared: a collision costs time, but
 changes nothing.
 """
 
@@ -30,7 +30,7 @@ from handshake_inspect.sets import consecutive, numbered, set_of
 
 T = TypeVar("T", bound=np.generic)
 
-#: Fewer connections are not worth a look, nor are they if so many of them are told apart; a sample is looked at first.
+#: Fewest connections to search for twins; share of distinct ones above which it is given up; size of a first sample.
 FEWEST, MOST_APART, SAMPLE = 64, 0.5, 256
 
 #: Columns that are nearly always 0.
@@ -57,9 +57,9 @@ _COLUMN = np.array(
 
 @dataclass(frozen=True)
 class Representatives:
-    """`k` connections that stand for all. Those of two partitions are equal if nothing is told apart in them."""
+    """`k` connections that represent all. Those of two partitions are equal if their compared contents are."""
 
-    #: What must be equal of rows and connections, and where these begin.
+    #: The compared values of rows and connections, and the first row of each connection.
     content: bytes
     rows: ConnectionRows = field(compare=False)
     #: The marks that were given, and the Fast Open options. Shape (k,), and as in `shapes`.
@@ -69,55 +69,55 @@ class Representatives:
 
 @dataclass
 class Twins:
-    """`m` connections, each like one of `k` that stand for all."""
+    """`m` connections, each equal to one of `k` representatives."""
 
     #: All rows.
     rows: ConnectionRows
-    #: Which of the `k` each connection is like. Shape (m,).
+    #: The representative of each connection. Shape (m,).
     of: Rows
     few: Representatives
 
     @cached_property
     def shift(self) -> Rows:
-        """How much further back the rows of each connection are than those of the one that it is like. Shape (m,)."""
+        """The distance of the rows of each connection from those of its representative. Shape (m,)."""
         return self.rows.start[:-1] - self.few.rows.start.take(self.of)
 
     @cached_property
     def end(self) -> Rows:
-        """Which end of `few` each end is like. Shape (2m,)."""
+        """The end of `few` that represents each end. Shape (2m,)."""
         end: Rows = np.repeat(2 * self.of, 2)
         end[RESPONDER::2] += 1
         return end
 
     @cached_property
     def row(self) -> Rows:
-        """The row of `few` that each row is like. Shape (n,)."""
+        """The row of `few` that represents each row. Shape (n,)."""
         return np.arange(len(self.rows)) - self.shift.take(self.rows.conn)
 
-    # What is known of the few, laid out over all.
+    # Results of the representatives, spread over all.
 
     def connections(self, column: NDArray[T]) -> NDArray[T]:
-        """Lay out a column of connections. Shape (k,) -> (m,)."""
+        """Spread a column of connections. Shape (k,) -> (m,)."""
         return _taken(column, self.of)
 
     def ends(self, column: NDArray[T]) -> NDArray[T]:
-        """Lay out a column of ends. Shape (2k,) -> (2m,)."""
+        """Spread a column of ends. Shape (2k,) -> (2m,)."""
         return _taken(column, self.end)
 
     def segments(self, column: NDArray[T]) -> NDArray[T]:
-        """Lay out a column of rows."""
+        """Spread a column of rows."""
         return _taken(column, self.row)
 
     def row_of_connections(self, row: Rows) -> Rows:
-        """Lay out the row that something of each connection is in; -1 and NEVER stay. Shape (k,) -> (m,)."""
+        """Spread a row number of each connection; -1 and NEVER stay. Shape (k,) -> (m,)."""
         return _moved(row, self.of, self.shift)
 
     def row_of_ends(self, row: Rows) -> Rows:
-        """Lay out the row that something of each end is in; -1 and NEVER stay. Shape (2k,) -> (2m,)."""
+        """Spread a row number of each end; -1 and NEVER stay. Shape (2k,) -> (2m,)."""
         return _moved(row, self.end, np.repeat(self.shift, 2))
 
     def among(self, row: Rows) -> tuple[Rows, Rows]:
-        """Lay out some rows (rising). Returns all rows that are like one of them, and which one each is like."""
+        """Spread some rows (rising). Returns all rows represented by one of them, and the index of that one."""
         if not len(row):
             return row, row
         place = np.full(len(self.few.rows), -1, np.int64)
@@ -127,7 +127,7 @@ class Twins:
         return found, which.take(found)
 
     def parts(self, start: Rows) -> tuple[Rows, Rows, Rows]:
-        """Lay out a list that has a part for each connection. Returns `start`, which item each is like, and its shift.
+        """Spread a list with a part for each connection. Returns `start`, the representing item of each, and its shift.
 
         `start`: where each part begins, and the end. Shape (k + 1,) -> (m + 1,).
         """
@@ -137,13 +137,13 @@ class Twins:
 
 
 def moved_moments(when: Rows, shift: Rows) -> Rows:
-    """Lay out moments whose source is a row; NEVER stays."""
+    """Spread moments whose source is a row; NEVER stays."""
     moved: Rows = np.where(when == NEVER, when, when + later_by(shift))
     return moved
 
 
 def _taken(column: NDArray[T], which: Rows) -> NDArray[T]:
-    """Return these values of a column. Many columns of a few connections say the same of all."""
+    """Return these values of a column. Many columns of a few connections have a single value."""
     if len(column) and (column == column[0]).all():
         return np.full(len(which), column[0])
     return column.take(which)
@@ -161,7 +161,7 @@ def _moved(row: Rows, which: Rows, shift: Rows) -> Rows:
 def find_twins(rows: ConnectionRows, marks: Mask, fast_open_option: Mask) -> Twins | None:
     """Find the connections with equal rows; None if there are not many.
 
-    `marks`: what else must be equal of connections. Shape (m,). `fast_open_option`: as in `shapes`.
+    `marks`: another value of connections that must be equal. Shape (m,). `fast_open_option`: as in `shapes`.
     """
     if rows.connections < FEWEST:
         return None
@@ -175,7 +175,7 @@ def find_twins(rows: ConnectionRows, marks: Mask, fast_open_option: Mask) -> Twi
     first = set_of(leader)
     if len(first) > MOST_APART * rows.connections:
         return None
-    # In an order that does not hang on which came first, so that partitions with the same few have equal ones.
+    # In an order independent of which came first, so that partitions with the same representatives are equal.
     first = first[np.argsort(signatures[first])]
     number = np.empty(rows.connections, np.int64)
     number[first] = np.arange(len(first))
@@ -186,7 +186,7 @@ def find_twins(rows: ConnectionRows, marks: Mask, fast_open_option: Mask) -> Twi
 
 
 def _columns(rows: ConnectionRows, fast_open_option: Mask) -> dict[str, NDArray[Any]]:
-    """Return what must be equal of rows, by names. Shapes (n,)."""
+    """Return the columns in which rows must be equal, by name. Shapes (n,)."""
     flags = rows.flags
     said = flags.astype(np.int64)
     said |= rows.side.astype(np.int64) << 16
@@ -195,7 +195,7 @@ def _columns(rows: ConnectionRows, fast_open_option: Mask) -> dict[str, NDArray[
     syns = np.flatnonzero(flags & SYN)
     said[syns] |= fast_open_option.take(rows.options.take(syns)) * np.int64(1 << 19)
     said[syns] |= rows.window.take(syns).astype(np.int64) << 20
-    ack = rows.ack.copy()  # without the bit it says nothing, and stands as far off as the ISS is
+    ack = rows.ack.copy()  # without the ACK bit it means nothing, and depends on the ISS
     ack[np.flatnonzero((flags & ACK) == 0)] = 0
     counted = {name: getattr(rows, name) for name in COUNTED}
     columns = {"seq": rows.seq, "ack": ack, "payload": rows.payload, "said": said}
@@ -203,7 +203,7 @@ def _columns(rows: ConnectionRows, fast_open_option: Mask) -> dict[str, NDArray[
 
 
 def _fins_again(rows: ConnectionRows) -> Rows:
-    """Say of each FIN of an end that has several which of these had its IP ID first.
+    """Return for each FIN of an end with several the first of these with its IP ID.
 
     Counted from the first row of the connection, + 1; 0 for all others, and for those without an IP ID. Shape (n,).
     """
@@ -221,7 +221,7 @@ def _fins_again(rows: ConnectionRows) -> Rows:
 
 
 def _signatures(rows: ConnectionRows, marks: Mask, columns: dict[str, NDArray[Any]]) -> NDArray[np.uint64]:
-    """Return a number for each connection; those with equal rows have the same. Shape (m,)."""
+    """Return a number for each connection, equal for those with equal rows. Shape (m,)."""
     place = (np.arange(len(rows)) - rows.start.take(rows.conn)).astype(np.uint64)
     mixed = place * GOLDEN
     for column, factor in zip(columns.values(), _COLUMN, strict=False):
@@ -236,7 +236,7 @@ def _signatures(rows: ConnectionRows, marks: Mask, columns: dict[str, NDArray[An
 
 
 def _leaders(signatures: NDArray[np.uint64]) -> Rows:
-    """Return the first connection with the signature of each. Shape (m,)."""
+    """Return for each connection the first one with its signature. Shape (m,)."""
     distinct, which = numbered(signatures)
     first = np.empty(len(distinct), np.int64)
     first[which[::-1]] = np.arange(len(which))[::-1]
@@ -244,7 +244,7 @@ def _leaders(signatures: NDArray[np.uint64]) -> Rows:
 
 
 def _compared(rows: ConnectionRows, marks: Mask, columns: dict[str, NDArray[Any]], leader: Rows) -> Rows:
-    """Compare each connection with the one that it is taken to be like. Where they differ, it stands for itself."""
+    """Compare each connection with its assumed representative. Where they differ, it represents itself."""
     count = np.diff(rows.start)
     differs = count != count.take(leader)
     for own in (marks, rows.self_connect, rows.iss_known[:, ORIGINATOR], rows.iss_known[:, RESPONDER]):

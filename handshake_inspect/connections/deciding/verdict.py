@@ -1,6 +1,6 @@
-"""Rows of connections and their behaviour -> the answers: what each has for itself, times, options, TIME-WAIT, resets.
+"""Rows of connections and their behaviour -> the answers, with the times, options, TIME-WAIT and resets of each.
 
-In: `Split` (rows and where they come from) and the ICMP errors that quote them. Out: `Verdicts`.
+In: `Split` (rows and their origin) and the ICMP errors that quote them. Out: `Verdicts`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def decide(
     fast_open_option: NDArray[np.bool_],
     icmp_errors: QuoteTable,
 ) -> tuple[Verdicts, Events]:
-    """Answer everything about the connections of one partition.
+    """Decide everything about the connections of one partition.
 
     `encapsulation` has one entry per row, `fast_open_option` one per option list; `icmp_errors` are those of
     these connections.
@@ -116,7 +116,7 @@ def _served(rows: ConnectionRows) -> Rows:
 
 
 def _times(rows: ConnectionRows, events: Events) -> Columns:
-    if len(rows) == rows.connections:  # between segments, and each stands alone
+    if len(rows) == rows.connections:  # there are no times between segments: each connection has one
         return {name: np.full(rows.connections, NONE) for name in TIMES}
     numbers = events.numbers
     syn, answer = numbers.bare_syn_row[ORIGINATOR::2], rows.of_responders(numbers.syn_ack_row)
@@ -124,7 +124,7 @@ def _times(rows: ConnectionRows, events: Events) -> Columns:
     third = first_among(rows.conn, third[third > answer.take(rows.conn.take(third))], rows.connections)
 
     def between(first: Rows, second: Rows) -> Rows:
-        # A SYN that was captured after its answer measures nothing, nor does a clock that was set meanwhile.
+        # No time is measured if a SYN was captured after its answer, or if the clock was set in between.
         passed, at = np.full(len(first), NONE, np.int64), np.flatnonzero((first >= 0) & (second > first))
         first, second = first.take(at), second.take(at)
         between_ns = rows.time_ns.take(second) - rows.time_ns.take(first)
@@ -142,7 +142,7 @@ def _times(rows: ConnectionRows, events: Events) -> Columns:
     low, high = np.minimum(fins[0::2], fins[1::2]), np.maximum(fins[0::2], fins[1::2])
     rtt = np.where((answer > syn) | (answer < 0), between(syn, third), NONE)
     opening = np.stack([between(syn, answer), between(answer, third), rtt])
-    opening[:, rtt == 0] = NONE  # all three at one time: their clock measures nothing
+    opening[:, rtt == 0] = NONE  # all three at one time: the clock is too coarse
     return dict(zip(TIMES, (*opening, between(low, high)), strict=True))
 
 
@@ -163,7 +163,7 @@ def _timestamps(rows: ConnectionRows, events: Events) -> Columns:
 
 
 def _timestamps_of(rows: ConnectionRows, row: Rows) -> Rows:
-    """Return the timestamp value of each of these rows, NONE without one and of row -1."""
+    """Return the timestamp value of each of these rows, NONE without one and for row -1."""
     found, at = np.full(len(row), NONE, np.int64), np.flatnonzero(row >= 0)
     at = at[np.flatnonzero(rows.has_timestamps.take(row.take(at)))]
     found[at] = rows.timestamp_value.take(row.take(at))
@@ -187,13 +187,13 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
 
 
 def _reset_reasons(rows: ConnectionRows, events: Events) -> Rows:
-    """Return why each RST counts or does not: the first reason that holds, else it is AHEAD, or BEYOND any window."""
+    """Return why each RST is valid or not: the first reason that holds, else AHEAD, or BEYOND any window."""
     resets = events.resets
     at, expected = resets.row, resets.expected
     receiver, seq = rows.peer[at], rows.seq[at]
     # In SYN-SENT: it has sent a SYN and is not known to have received one.
     syn_sent = (events.numbers.bare_syn_row[receiver] >= 0) & (events.syn_received[receiver] > at)
-    # Behind a SYN-ACK an RST waits until that is proven to have come.
+    # After a SYN-ACK an RST waits until that is proven to have arrived.
     syn_sent &= (resets.moment == NEVER) | (row_of(resets.moment) <= at)
     reasons = {
         BELIED: resets.belied & (resets.of_syn | (expected == UNKNOWN) | (seq == expected)),
@@ -214,9 +214,9 @@ def _reset_reasons(rows: ConnectionRows, events: Events) -> Rows:
 
 
 def _widest_window(rows: ConnectionRows, at: Rows) -> Rows:
-    """Return how many octets the receiver of each row `at` can have offered when it spoke last; all if it never did.
+    """Return the largest window that the receiver of each row `at` may have offered last; all if it sent nothing.
 
-    What its SYN said of the scale may not be captured, so the largest is taken (RFC 7323 §2.3).
+    The scale on its SYN may not be captured, so the largest is assumed (RFC 7323 §2.3).
     """
     spoke = previous_of_end(rows, (rows.flags & RST) == 0, rows.peer[at], at)
     return np.where(spoke >= 0, rows.window[np.maximum(spoke, 0)].astype(np.int64) << SHIFT_MAX, RANGE)

@@ -1,7 +1,7 @@
-"""Who enters TIME-WAIT with which segment, what can restart it, and which RST ends it.
+"""Which end enters TIME-WAIT at which segment, what can restart it, and which RST ends it.
 
 In: rows, their events, and the judgements of their shapes. Out: `WaitTable` and `RestartTable`. Read RFC 9293 §3.6.1,
-§3.10.7.4 (eighth) and RFC 1337. How long it lasts is not decided here: that depends on whose rules are assumed.
+§3.10.7.4 (eighth) and RFC 1337. How long it lasts is not decided here: that depends on the assumed profile.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, ConnectionRows
 from handshake_inspect.sets import consecutive
 
-#: Columns that a shape says of each of its two ends.
+#: Columns of a shape for each of its two ends.
 ENTERED, CUT, HOW = range(3)
 
 
 def find_waits(
     rows: ConnectionRows, events: Events, shape: Rows, judgements: list[Judgement]
 ) -> tuple[WaitTable, RestartTable]:
-    """Return every TIME-WAIT of these connections, and the segments that can have restarted one."""
+    """Return every TIME-WAIT of these connections, and the segments that may have restarted one."""
     if not any(judgement.time_wait for judgement in judgements):
         return WaitTable.empty(), RestartTable.empty()
     said = np.full((len(judgements), 2, 3), NONE, np.int64)
@@ -52,10 +52,10 @@ def find_waits(
 
 
 def _restarts(rows: ConnectionRows, owner: Rows, began: Rows, ended: Rows) -> RestartTable:
-    """Return what reaches an end in TIME-WAIT and has an ACK: a FIN that is repeated starts its 2MSL again.
+    """Return the segments with ACK that reach an end in TIME-WAIT: a retransmitted FIN restarts its 2MSL.
 
-    Not if an RST answers it: then there was no TIME-WAIT any more. `owner`: whose TIME-WAIT each is; `began`, `ended`:
-    the rows with which it does.
+    Those answered by an RST are left out: then there was no TIME-WAIT any more. `owner`: the end that holds each
+    TIME-WAIT; `began`, `ended`: the rows at which it begins and ends.
     """
     count = np.maximum(np.minimum(rows.start[(owner >> 1) + 1], ended) - began - 1, 0)
     at = consecutive(began + 1, count)
