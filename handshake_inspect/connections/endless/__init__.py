@@ -1,10 +1,10 @@
-"""Captures that do not end: what is over leaves, and what stays is looked at again.
+"""Captures that do not end: connections that are over are released, the others are checked again later.
 
-- `streams`: numbers of connections for good.
-- `run_clock`: a time that never steps.
-- `retention`: how long each connection stays, and what is counted of those that left.
-- `looks`: which of those that were looked at leave.
-- `attendance`: when each conversation was heard last, and when it is worth a look.
-- `parts`: conversations that were looked at, and what goes of them.
-- `endless_analysis`: the rounds in which they leave.
+- `streams`: permanent numbers of connections.
+- `run_clock`: a time that never steps back.
+- `retention`: how long each connection is kept, and the counts of those released.
+- `looks`: which of the checked connections are released.
+- `attendance`: when each conversation last had a segment, and when it is due for a check.
+- `parts`: checked conversations, and the rows and errors released with them.
+- `endless_analysis`: the rounds in which connections are released.
 """

@@ -1,4 +1,4 @@
-"""When each conversation was heard last, and when it is worth a look whether its connections may leave."""
+"""When each conversation last had a segment, and when to check whether its connections can be released."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.sets import without
 from handshake_inspect.table import grown
 
-#: Sockets are looked at before they are quiet if they have brought so many rows more than there were at the last look.
+#: Conversations are checked before they are quiet if they have this many rows more than at the last check.
 GROWN_ROWS = 32
 
 
 class Attendance:
-    """When each conversation was heard last, and when it is worth a look. One entry for each number."""
+    """When each conversation last had a segment, and when it is due for a check. One entry for each number."""
 
     def __init__(self, clock: RunClock) -> None:
         self._clock = clock
-        #: Connections held, as far as is known.
+        #: Count of connections held, as far as known.
         self.held = 0
         self._heard_ns = np.zeros(0, np.int64)
-        #: Not to be looked at before, if nothing new comes.
+        #: Time of the next check, unless new segments come.
         self._look_ns = np.zeros(0, np.int64)
-        #: Rows since the last look, and at the last look.
+        #: Rows since the last check, and at the last check.
         self._fresh = np.zeros(0, np.int64)
         self._known = np.zeros(0, np.int64)
-        #: Connections, as far as is known; 0 of a number that is free.
+        #: Count of connections, as far as known; 0 for a free number.
         self._connections = np.zeros(0, np.int64)
 
     @property
@@ -36,7 +36,7 @@ class Attendance:
         return self._clock.now_ns
 
     def hear(self, numbers: Rows, rows: Rows) -> None:
-        """Note that these conversations, each named once, brought so many rows."""
+        """Record new rows: `rows` for each of these conversations, which are distinct."""
         if not len(numbers):
             return
         count = int(numbers.max()) + 1
@@ -52,10 +52,10 @@ class Attendance:
         self._fresh[numbers] += rows
 
     def due(self, quiet_ns: int | None, most: int, rows: int) -> tuple[Rows, bool]:
-        """Return the conversations that are worth a look: the quietest, `most` of them, and those that grew much.
+        """Return the conversations due for a check: the quietest, `most` of them, and those that grew much.
 
-        None: however long they have been quiet. They have about so many rows. Says also whether others are left for
-        another time.
+        `quiet_ns`: the least quiet time; None: any. `rows`: about so many rows in all. Also returns whether others are
+        left for a later round.
         """
         there = self._connections > 0
         looked_for = there
@@ -70,11 +70,11 @@ class Attendance:
         return np.sort(due[:first]), bool(first < len(due))
 
     def heard(self, looks: LookTable) -> Rows:
-        """Return when the conversation of each connection was heard last. Shape (m,)."""
+        """Return when the conversation of each connection last had a segment. Shape (m,)."""
         return self._heard_ns[looks["conversation"]]
 
     def looked(self, looks: LookTable) -> None:
-        """Note what a look found: no need for another before the last connection of each has been quiet for so long."""
+        """Record a check: the next one is due when the last connection of each has been quiet for long enough."""
         numbers, first, connections = np.unique(looks["conversation"], return_index=True, return_counts=True)
         if not len(numbers):
             return
@@ -85,13 +85,13 @@ class Attendance:
         self._look_ns[numbers] = self._heard_ns[numbers] + looks["quiet_ns"][first + connections - 1]
 
     def left(self, looks: LookTable) -> None:
-        """Note that these connections left."""
+        """Record that these connections were released."""
         self.held -= len(looks)
         np.subtract.at(self._connections, looks["conversation"], 1)
         np.subtract.at(self._known, looks["conversation"], looks["rows"])
 
     def forget(self, numbers: Rows) -> None:
-        """Let whole conversations go; those of which only ICMP errors are known counted as one connection."""
+        """Release whole conversations; those with only ICMP errors counted as one connection."""
         self.held -= int(self._connections[numbers].sum())
         for column in (self._connections, self._fresh, self._known):
             column[numbers] = 0

@@ -1,7 +1,7 @@
-"""The engine on a capture that does not end: what is over leaves, in rounds that are worth their cost.
+"""The engine for a capture that does not end: connections that are over are released, in rounds worth their cost.
 
-In: the same blocks. Out: the same answers about the connections that are held, each under a number of its own for good,
-and `LetGo`, what was counted of those that left; somebody may be told of these. `retention` says who may leave.
+In: the same blocks. Out: the same answers about the connections held, each with a permanent number, and `LetGo`, the
+counts of those released; a callback may receive these. `retention` says which ones may be released.
 """
 
 from __future__ import annotations
@@ -32,49 +32,49 @@ from handshake_inspect.sets import begins_run, without
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
 from handshake_inspect.tcp.time_wait import Profile
 
-#: Is told of connections that leave: what was decided of whole conversations, and which rows of its verdicts.
+#: Called with released connections: the decided part of whole conversations, and the rows of its verdicts.
 Tell = Callable[[DecidedPart, Rows], None]
 
-#: Rows of long connections that are worth folding: those that are followed are looked at with every block.
+#: Rows of long connections that start folding: followed ones are described with every block.
 FOLLOWED_ROWS = 1 << 13
-#: Rows, for each connection that is to be kept, from which on it is worth counting the connections.
+#: Rows per connection to keep from which on the connections are counted.
 ROWS_OF_ONE = 16
-#: Different option lists of SYNs that are kept whoever has them: keys of MPTCP and cookies of Fast Open are all new.
+#: Most distinct option lists kept without a search for unused ones: keys of MPTCP and cookies of Fast Open all differ.
 MOST_OPTIONS = 1 << 12
 
 
 class EndlessAnalysis(Analysis):
-    """An `Analysis` that lets connections go.
+    """An `Analysis` that releases connections.
 
-    `tell` is called with those that leave: what was decided, and their rows of the verdicts. Without it somebody
-    follows the segments as they come, and each connection gets its number as soon as it is seen.
+    `tell` is called with those released: the decided part, and their rows of the verdicts. Without it the segments are
+    followed as they arrive, and each connection gets its number with its first segment.
     """
 
     def __init__(self, names: Names, leaving: Retention, clock: RunClock, tell: Tell | None = None) -> None:
-        # Where they are followed nothing is folded with each block: its segments are described first.
+        # When segments are followed, none are folded on arrival: they are described first.
         super().__init__(names, gathering=GatheredRows() if tell else GatheredRows(fold=False, fold_rows=FOLLOWED_ROWS))
         self.leaving = leaving
         self.let_go = LetGo(told=tell is not None)
         self._tell = tell
         self._attendance = Attendance(clock)
         self._streams = Streams()
-        #: Conversations with rows of which it is not known yet whether they begin connections, and how many rows.
+        #: Mask of conversations with rows not examined yet for new connections, and the count of these rows.
         self._touched = np.zeros(0, np.bool_)
         self._touching_rows = 0
-        #: The frame of the first segment of each conversation that has not left; 0 of a number that is free.
+        #: Frame of the first segment held of each conversation; 0 for a free number.
         self._begins = np.zeros(0, np.int64)
         self._rows_since_round = 0
-        #: With how many option lists it is worth looking for those that nobody has any more; and the segments that were
-        #: decoded and not added yet, which have some.
+        #: Count of option lists at which unused ones are searched for; and the segments decoded but not added yet,
+        #: which use some.
         self._many_options = MOST_OPTIONS
         self.waiting: Callable[[], Sequence[SegmentTable]] = tuple
-        #: Can the captures be read again? Then nobody leaves of whom something was folded that must be.
+        #: Can the captures be read again? Then connections that must be read again because of folding are not released.
         self.can_be_read_again = False
-        #: Says which captures follow each other, as far as it is known (`capture.merge.lanes_of`).
+        #: Returns the lanes of captures, as far as known (`capture.merge.lanes_of`).
         self.lanes: Callable[[], Rows | None] = lambda: None
 
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
-        """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
+        """Add a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
         found = self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
         for numbers in found:
             self._attendance.hear(*distinct_numbers(numbers, len(self.gathering.conversations)))
@@ -87,25 +87,25 @@ class EndlessAnalysis(Analysis):
         return found
 
     def connections(self, verdicts: Verdicts, captures: list[str], profile: Profile) -> Connections:
-        """Make connections of verdicts, with the numbers that are theirs for good."""
+        """Make connections from verdicts, with their permanent numbers."""
         self._number_touched()
         numbers = self.numbers_of(verdicts.table)
-        # The number of a conversation may be another one's later.
+        # A copy, as numbers of conversations may be reused later.
         keys = KeyTable({name: column.copy() for name, column in self.keys.columns.items()})
         return Connections(verdicts, keys, self.names, captures, profile, numbers)
 
     def numbers_of(self, table: VerdictTable) -> Rows:
-        """Return the number of each of these connections."""
+        """Return the permanent number of each of these connections."""
         frames = frame_numbers(table["first_capture"], table["first_frame"])
         return self._streams.number(frames, table["first_ns"], table["conversation"])
 
     @property
     def has_more_than_kept(self) -> bool:
-        """Did more connections come than are kept? Then those that are over leave with the next round."""
+        """Are there more connections than are kept? Then those that are over are released in the next round."""
         return self._attendance.held + self.let_go.connections > self.leaving.keep
 
     def _number_touched(self) -> None:
-        """Give numbers to the connections that began since the last time."""
+        """Number the connections that began since the last call."""
         touched = np.flatnonzero(self._touched)
         if not len(touched):
             return
@@ -120,30 +120,30 @@ class EndlessAnalysis(Analysis):
         self._streams.number(*map(np.concatenate, (frames, times, conversations)))
 
     def replace(self, conversations: Rows, rows: StoredRows) -> None:
-        """Take other rows of some conversations instead, in order; those before the first that is held have left."""
+        """Replace the rows of some conversations; rows before the first one held belong to released connections."""
         rows = rows.take(np.argsort(rows["conversation"], kind="stable"))
         begins = begins_run(rows["conversation"]) & ~self._is_first(rows)
         has_left = np.isin(rows["conversation"], rows["conversation"][begins])
-        # Copies of what has left may come behind what is held.
+        # Copies of released segments may come after rows that are held.
         held = self.gathering.collapse(rows.take(has_left)).rows
         first = first_of(held["conversation"], self._is_first(held), len(self._begins))
         held = held.take(np.arange(len(held)) >= first[held["conversation"]])
         super().replace(conversations, StoredRows.concatenate([rows.take(~has_left), held]))
 
     def _is_first(self, rows: StoredRows) -> Mask:
-        """Mark the first segments of conversations, as far as these have not left."""
+        """Mark the first segments of conversations, unless these were released."""
         first: Mask = frame_numbers(rows["capture"], rows["frame"]) == self._begins[rows["conversation"]]
         return first
 
     def _note_beginnings(self, numbers: Rows, segments: SegmentTable) -> None:
-        """Note the first segment of conversations that are new; `numbers` has the one of each segment."""
+        """Store the first segment of new conversations; `numbers`: the conversation of each segment."""
         if len(self._begins) < len(self.gathering.conversations):
             self._begins = grown(self._begins, len(self.gathering.conversations))
         new = np.flatnonzero(self._begins[numbers] == 0)[::-1]  # the last assignment wins
         self._begins[numbers[new]] = frame_numbers(segments["capture"][new], segments["frame"][new])
 
     def go_on(self) -> None:
-        """Let go and fold what may be; call it when a block was described. It costs nothing most of the time."""
+        """Release connections and fold rows where possible; call it after each described block. Seldom costs time."""
         self.gathering.fold_long()
         if self._tell is None and self._touching_rows >= self.leaving.round_rows:
             self._number_touched()
@@ -159,7 +159,7 @@ class EndlessAnalysis(Analysis):
             self._many_options = max(MOST_OPTIONS, 2 * len(self.names.options))
 
     def _round(self) -> None:
-        """Look at the conversations that are worth it, and let go what may leave."""
+        """Check the conversations that are due, and release the connections that may be."""
         self._number_touched()
         self.follow(self.lanes())
         attendance, leaving = self._attendance, self.leaving
@@ -174,7 +174,7 @@ class EndlessAnalysis(Analysis):
             looks.columns["quiet_ns"] = np.zeros(len(looks), np.int64)
         leaves = who_leaves(looks, attendance.heard(looks), attendance.now_ns, attendance.held - self.leaving.keep)
         gone = GoneParts()
-        # Nothing but ICMP errors is known of the others.
+        # The others have only ICMP errors.
         gone.conversations.append(without(due, looks["conversation"]))
         at = 0
         for part in parts:
@@ -190,7 +190,7 @@ class EndlessAnalysis(Analysis):
             self._rows_since_round = len(self.gathering)  # go on with the next block
 
     def _looks(self, due: Rows) -> list[LookedAtPart]:
-        """Decide these conversations; twice, if one is too short to tell what all together tell about copies."""
+        """Decide these conversations; again, if all together decide about copies where one was too short."""
         parts, shown = [self._look(*one) for one in self.gathering.looks(due)], CopyEvidence()
         for part in parts:
             shown += part.collapsed.evidence
@@ -225,7 +225,7 @@ class EndlessAnalysis(Analysis):
 
 
 def _folded(rows: StoredRows) -> StoredRows:
-    """Return the rows of the conversations of which some were folded, those that take little memory."""
+    """Return the rows of conversations with folded rows, which take little memory."""
     conversation = rows["conversation"]
     size = np.bincount(groups_of(conversation))
     few = np.repeat(size <= MOST_ROWS, size)

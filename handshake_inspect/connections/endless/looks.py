@@ -1,12 +1,12 @@
-"""Which connections leave, of those that were looked at: those that have been quiet for longest, from the first one on.
+"""Which of the checked connections are released: those quiet for longest, in a conversation from the first one on.
 
-In: the answers about the conversations that are worth a look. Out: a mark on each connection that leaves.
+In: the answers about the conversations due for a check. Out: a mask of the connections to release.
 
-Nobody leaves while no more than `keep` connections are held; then those leave first that have been quiet
-for longest. Where `most` is set and more are held nobody stays by right: a table that is full drops what has been quiet
-for longest, as that of a NAT does, whatever may still come of it. Of sockets that were used several times, the first
-connections may leave before the last: they are over, and what comes belongs to the last one. They do only where
-`split` cuts the rest as it would have cut the whole, and where the next one shows what became of a TIME-WAIT.
+None is released while no more than `keep` connections are held; then those quiet for longest go first. Where `most` is
+set and more are held, no connection is protected: a full table drops those quiet for longest, like that of a NAT,
+whatever may still follow. Of sockets used several times, the first connections may be released before the last: they
+are over, and new segments belong to the last one. This is done only where `split` divides the rest as it would divide
+the whole, and where the next connection shows how a TIME-WAIT ended.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from handshake_inspect.sets import consecutive, first_of_runs
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
-#: Between what leaves and the last of what stays of its sockets, so that all copies of the former are there: whether a
-#: mirror shows most twice cannot be told while those of the latest segments are still to come.
+#: Least time between released segments and the last one held of the same sockets, so that all copies of the former have
+#: arrived: a mirror is recognised only when the copies of the latest segments are there.
 SETTLED_NS = SECOND_NS
-#: Of sockets with more rows the first connections leave wherever one begins: forged segments could hold them for ever.
+#: With more rows, first connections are released at any boundary: forged segments could hold them for ever.
 MOST_ROWS = 1 << 16
 
 
 class LookTable(Table):
-    """Connections that were looked at, by conversation and in order of time, whole conversations."""
+    """Checked connections of whole conversations, by conversation and in order of time."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         "conversation": np.int64,
         "last_ns": np.int64,
         "rows": np.int64,
-        "quiet_ns": np.int64,  # must have been quiet for
-        "is_cut": np.uint8,  # 1: what came before it may leave by itself
+        "quiet_ns": np.int64,  # quiet time required before it is released
+        "is_cut": np.uint8,  # 1: the connections before it may be released separately
     }
 
     def hold(self, conversations: Rows) -> None:
-        """Let nobody of these conversations leave, however long they are quiet."""
+        """Exclude these conversations from release, however long they are quiet."""
         held = np.isin(self["conversation"], conversations)
         self.columns["quiet_ns"] = np.where(held, FOR_EVER_NS, self["quiet_ns"])
         self.columns["is_cut"] = self["is_cut"] & ~held
 
 
 def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, leaving: Retention) -> LookTable:
-    """Say of each connection of a partition what decides whether it leaves."""
+    """Return for each connection of a partition the values that decide whether it is released."""
     table = verdicts.table
     return LookTable(
         {
@@ -67,9 +67,9 @@ def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, leaving: Reten
 
 
 def _are_taken(verdicts: Verdicts) -> Mask:
-    """Say of each connection whether it is known by it how the TIME-WAIT ended, if there is one before it. Shape (m,).
+    """Mark the connections that show how a TIME-WAIT before them ended. Shape (m,).
 
-    That is not known before somebody answers: who refuses has forgotten the TIME-WAIT.
+    That is unknown until the SYN is answered: an end that refuses it has forgotten the TIME-WAIT.
     """
     waited = np.zeros(len(verdicts.table) + 1, np.bool_)
     waited[verdicts.waits["connection"] + 1] = True
@@ -77,10 +77,10 @@ def _are_taken(verdicts: Verdicts) -> Mask:
 
 
 def _cuts(part: Split, stored: StoredRows, are_taken: Mask) -> Mask:
-    """Say of each connection whether `split` cuts it and those after it without those before as with them. Shape (m,).
+    """Mark the connections from which on `split` gives the same result without the connections before. Shape (m,).
 
-    What `boundaries` asks of rows before the SYN at which it began: whether the other side had sent a SYN; what either
-    side acknowledged last; whether it was captured at all.
+    `boundaries` depends on rows before the SYN at which a connection begins: whether the other side had sent a SYN;
+    what either side acknowledged last; whether it was captured at all.
     """
     conversation, flags, higher = stored["conversation"], stored["flags"], stored["from_higher"]
     start = part.rows.start[:-1]
@@ -109,15 +109,15 @@ def _cuts(part: Split, stored: StoredRows, are_taken: Mask) -> Mask:
 
 
 def _following(mask: Mask, at: Rows) -> Rows:
-    """Return the first row from each of `at` on for which `mask` holds; one behind all if there is none."""
+    """Return the first row from each of `at` on for which `mask` holds; the row count if there is none."""
     rows = np.append(np.flatnonzero(mask), len(mask))
     return rows[np.searchsorted(rows, np.minimum(at, len(mask)))]
 
 
 def who_leaves(looks: LookTable, heard_ns: Rows, now_ns: int, most: int) -> Mask:
-    """Choose the connections that leave: the quietest, `most` of them or a few more. Shape (m,).
+    """Mark the connections to release: the quietest, `most` of them or a few more. Shape (m,).
 
-    `heard_ns`: when the conversation of each was heard last. Of a conversation the first ones leave, as many as may.
+    `heard_ns`: when the conversation of each last had a segment. In a conversation the first ones are released.
     """
     count = len(looks)
     if not count or most <= 0:
@@ -129,12 +129,12 @@ def who_leaves(looks: LookTable, heard_ns: Rows, now_ns: int, most: int) -> Mask
     over = now_ns - heard_ns >= looks["quiet_ns"]
     all_over = over[begin + size - 1]
     last_cut = np.maximum.reduceat(np.where(looks["is_cut"], place, 0), begin)
-    # The clock may have been set back between.
+    # The clock may have been set back in between.
     settled = np.abs(np.repeat(last_ns[begin + size - 1], size) - last_ns) >= SETTLED_NS
     may = np.repeat(all_over, size) | ((place < np.repeat(last_cut, size)) & settled)
     if int(may.sum()) > most:
         may &= last_ns <= np.partition(last_ns[may], most - 1)[most - 1]
-    # The first one that stays holds those behind it.
+    # The first connection that stays also keeps those after it.
     stays = np.minimum.reduceat(np.where(may, count, place), begin)
     whole = all_over & (stays == count)
     stays = np.repeat(np.minimum(stays, size), size)

@@ -1,4 +1,4 @@
-"""Whole conversations that were looked at, and what goes of them in a round: rows, errors, and what these showed."""
+"""Whole conversations checked in a round, and what is released of them: rows, errors, and evidence of copies."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from handshake_inspect.table import frame_numbers
 
 @dataclass
 class LookedAtPart:
-    """Whole conversations that were looked at, to see whether their connections may leave."""
+    """Whole conversations that are checked for connections to release."""
 
-    #: Where their rows are kept. Shape (n,).
+    #: Places of their rows in the pool. Shape (n,).
     places: Rows
-    #: How many rows each conversation has there, and whether copies are among them. Shape (c,).
+    #: Count of rows of each conversation there, and whether they include copies. Shape (c,).
     size: Rows
     changed: Mask
     collapsed: CollapsedRows
@@ -38,12 +38,12 @@ class LookedAtPart:
 
     @property
     def start(self) -> Rows:
-        """Where the rows of each connection begin. Shape (m + 1,)."""
+        """The first row of each connection. Shape (m + 1,)."""
         return self.decided.part.rows.start
 
     @property
     def verdicts(self) -> Verdicts:
-        """What was decided about each connection."""
+        """The answers about each connection."""
         return self.decided.verdicts
 
     def _groups(self) -> Rows:
@@ -51,19 +51,20 @@ class LookedAtPart:
         return groups_of(self.looks["conversation"])
 
     def _is_gone(self, leaves: Mask) -> Mask:
-        """Say of each conversation whether all of its connections leave. Shape (c,)."""
+        """Mark the conversations all of whose connections are released. Shape (c,)."""
         gone: Mask = np.bincount(self._groups()[~leaves], minlength=len(self.size)) == 0
         return gone
 
     def gone(self, leaves: Mask) -> Rows:
-        """Return the numbers of the conversations of which all connections leave."""
+        """Return the numbers of the conversations all of whose connections are released."""
         begins = np.searchsorted(self._groups(), np.flatnonzero(self._is_gone(leaves)))
         return self.looks["conversation"][begins]
 
     def places_of(self, leaves: Mask) -> Rows:
-        """Return where the rows are kept that leave: all of a conversation, or its first ones.
+        """Return the places of the released rows: all of a conversation, or its first ones.
 
-        Of one with copies of which some connections leave, all do: `kept_of` are the others, to be put back.
+        In a conversation with copies of which some connections are released, all rows are: `kept_of` has those to put
+        back.
         """
         leaving = np.bincount(self._groups(), self.looks["rows"] * leaves, len(self.size)).astype(np.int64)
         leaving = np.where(self._is_gone(leaves) | (self.changed & (leaving > 0)), self.size, leaving)
@@ -75,42 +76,42 @@ class LookedAtPart:
         return self.rows_of(~leaves & concerned[self._groups()])
 
     def rows_of(self, leaves: Mask) -> StoredRows:
-        """Return the rows, without copies, that leave."""
+        """Return the released rows, without copies."""
         return self.stored.take(np.repeat(leaves, np.diff(self.start)))
 
     def fewer(self, leaves: Mask) -> Rows:
-        """Return the numbers of the conversations of which connections leave."""
+        """Return the numbers of the conversations with released connections."""
         numbers: Rows = set_of(self.looks["conversation"][leaves])
         return numbers
 
     def frames_left(self, leaves: Mask) -> tuple[Rows, Rows]:
-        """Return the frames with which the other connections of these conversations began, and the conversations."""
+        """Return the first frames of the other connections of these conversations, and the conversations."""
         begins = self.start[:-1][~leaves & np.isin(self.looks["conversation"], self.fewer(leaves))]
         frames = frame_numbers(self.stored["capture"][begins], self.stored["frame"][begins])
         return frames, self.stored["conversation"][begins]
 
     def errors_of(self, leaves: Mask) -> QuoteTable:
-        """Return the ICMP errors about the connections that leave."""
+        """Return the ICMP errors about the released connections."""
         errors = self.verdicts.icmp_errors
         return errors.take(leaves[errors["connection"]])
 
 
 @dataclass
 class GoneParts:
-    """What goes in a round, part for part."""
+    """Everything released in a round, part by part."""
 
     conversations: list[Rows] = field(default_factory=list)
-    #: Where rows are kept that go, and those to be put back.
+    #: Places of released rows, and the rows to put back.
     places: list[Rows] = field(default_factory=list)
     kept: list[StoredRows] = field(default_factory=list)
-    #: Conversations of which connections go, and the frames with which their others began, with the conversations.
+    #: Conversations with released connections, and the first frames of their others, with the conversations.
     fewer: list[Rows] = field(default_factory=list)
     frames_left: list[tuple[Rows, Rows]] = field(default_factory=list)
     errors: list[QuoteTable] = field(default_factory=list)
     shown: CopyEvidence = field(default_factory=CopyEvidence)
 
     def add(self, part: LookedAtPart, leaves: Mask) -> None:
-        """Add the connections of a part that leave."""
+        """Add the released connections of a part."""
         self.conversations.append(part.gone(leaves))
         self.places.append(part.places_of(leaves))
         self.kept.append(part.kept_of(leaves))

@@ -1,14 +1,14 @@
-"""Who may leave a capture that does not end: connections that are over, once their sockets have been quiet for long.
+"""Which connections of an endless capture may be released: those that are over, after a long quiet time.
 
-In: the answers about connections. Out: until when each is held, and what is counted of those that leave; `looks` says
-which ones do. RFC 9293 §3.6.1 (TIME-WAIT), §3.8.1 (retransmission); RFC 5382 REQ-5.
+In: the answers about connections. Out: until when each is held, and the counts of those released; `looks` chooses
+these. RFC 9293 §3.6.1 (TIME-WAIT), §3.8.1 (retransmission); RFC 5382 REQ-5.
 
 A connection that ended (closed on both sides, reset, refused, unreachable) stays for its TIME-WAIT after its
-last segment: within it, a late segment still finds it. One that was never answered stays until its sender has given up:
-Linux waits 64 s after the last SYN (31 s, 63 s, 127 s; since 6.5 35 s, 67 s, 131 s) and 32 s after the last SYN-ACK. A
-FIN that nobody acknowledges, and what comes from one end only and proves no other, stay for twice the longest wait
-between two retransmissions (TCP_RTO_MAX, 120 s). An open connection stays as long as a NAT must keep it: 2 hours and 4
-minutes without a segment (RFC 5382 REQ-5).
+last segment: until then, a late segment still finds it. One that was never answered stays until its sender has given
+up: Linux waits 64 s after the last SYN (31 s, 63 s, 127 s; since 6.5 35 s, 67 s, 131 s) and 32 s after the last
+SYN-ACK. Connections with an unacknowledged FIN, and those from one end only without proof of another, stay for twice
+the longest wait between two retransmissions (TCP_RTO_MAX, 120 s). An open connection stays as long as a NAT must keep
+it: 2 hours and 4 minutes without a segment (RFC 5382 REQ-5).
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ FOR_EVER_NS = 1 << 62
 
 @plain
 class Retention:
-    """When connections leave."""
+    """The rule by which connections are released."""
 
-    #: TIME-WAIT, and the time for which what ended otherwise stays.
+    #: Length of TIME-WAIT, and of the time for which connections that ended otherwise stay.
     time_wait_ns: int = 60 * SECOND_NS
-    #: How many of the latest connections stay, and how many of the latest UDP exchanges.
+    #: Count of the latest connections that stay, and of the latest UDP exchanges.
     keep: int = 10_000
-    #: How many connections are held at all; None: as many as have not been quiet for long enough.
+    #: Most connections held; None: all that have not been quiet for long enough.
     most: int | None = None
-    #: Rows that must have come since the last round, at the least; and those kept, divided by this.
+    #: Least new rows between rounds; and the divisor of the rows kept, which may ask for more.
     round_rows: int = 20_000
     round_share: int = 8
     #: Rows that a round looks at, so that the capture need not wait long; and those kept, divided by twice that share.
@@ -51,11 +51,11 @@ class Retention:
 
     @property
     def least_quiet_ns(self) -> int:
-        """For how long sockets must be quiet, whatever became of their last connection."""
+        """The shortest quiet time required of sockets, for any end of their last connection."""
         return min(self.time_wait_ns, UNANSWERED_NS)
 
     def quiet_ns(self, judgement: Judgement) -> int:
-        """Say for how long the sockets of a connection must be quiet before it leaves."""
+        """Return how long the sockets of a connection must be quiet before it is released."""
         if judgement.teardown_complete or judgement.handshake_kind in ("refused", "unreachable", "abandoned"):
             return self.time_wait_ns
         if judgement.handshake_kind in ("unanswered", "half-open"):
@@ -65,9 +65,9 @@ class Retention:
         return OPEN_NS
 
     def until_ns(self, verdicts: Verdicts) -> Rows:
-        """Say until when each is waited for: until it leaves if nothing more comes, or the next uses its sockets. (m,).
+        """Return when holding each ends: at release if no segment follows, or the next use of its sockets. Shape (m,).
 
-        That it may leave somewhat later changes nothing of what is told of it.
+        A somewhat later release does not change its answers.
         """
         until: Rows = verdicts.table["last_ns"] + self.quiet_of(verdicts)
         following = find_next_users(verdicts)
@@ -76,7 +76,7 @@ class Retention:
         return until
 
     def quiet_of(self, verdicts: Verdicts) -> Rows:
-        """Say for how long the sockets of each connection must be quiet. Shape (m,)."""
+        """Return how long the sockets of each connection must be quiet. Shape (m,)."""
         table = verdicts.table
         quiet_ns = np.array([self.quiet_ns(one) for one in verdicts.judgements], np.int64)[table["judgement"]]
         alone = ((table["segments_o"] == 0) | (table["segments_r"] == 0)) & (table["one_sided"] == 0)
@@ -85,30 +85,30 @@ class Retention:
 
 @dataclass
 class LetGo:
-    """What was let go, counted."""
+    """Counts of what was released."""
 
-    #: Was somebody told of each connection when it left?
+    #: Was each connection passed to a callback on release?
     told: bool = False
 
     connections: int = 0
-    #: By `handshake.kind` and `teardown.kind`.
+    #: Connections by `handshake.kind` and `teardown.kind`.
     kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
     segments: int = 0
     octets: int = 0
     #: Connections of which only one end was captured.
     one_sided: int = 0
-    #: Copies that were collapsed, by kind.
+    #: Collapsed copies, by kind.
     copies: Counter[str] = field(default_factory=Counter)
     #: ICMP errors about them; and those that quote a segment of no connection.
     icmp_errors: int = 0
     unmatched_errors: int = 0
-    #: UDP.
+    #: UDP exchanges.
     exchanges: int = 0
     datagrams: int = 0
 
 
 def count_leaving(let_go: LetGo, verdicts: Verdicts, stored: StoredRows, leaves: Mask) -> None:
-    """Count the connections of a partition that leave; `stored` are their rows."""
+    """Count the released connections of a partition; `stored` are its rows."""
     table = verdicts.table
     shapes = np.bincount(table["judgement"][leaves], minlength=len(verdicts.judgements))
     for number in np.flatnonzero(shapes).tolist():

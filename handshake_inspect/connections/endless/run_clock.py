@@ -1,9 +1,8 @@
-"""The time of a run that does not end: it goes on evenly when the clock that stamps the frames is set.
+"""The time of a run that does not end: it advances evenly even when the clock of the frames is set.
 
-In: blocks of frames as they come. Out: nanoseconds since the first one, by which it is reckoned how long sockets were
-quiet. A live capture has a clock that nobody sets: CLOCK_MONOTONIC, which stands still while the host sleeps, as the
-kernel's own timers of TCP do. Without one the times of the frames must do: of them a step back is no time at all, and
-a step forward is the time it says.
+In: blocks of frames as they arrive. Out: nanoseconds since the first one, which measure how long sockets were quiet. A
+live capture uses CLOCK_MONOTONIC, which is never set, and stands still while the host sleeps, like the kernel's own
+timers of TCP. Without it the times of the frames are used: a step back counts as no time, a step forward in full.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
-#: The blocks of several interfaces may come out of order; a clock that steps back by more was set.
+#: Blocks of several interfaces may be out of order by less; a clock that steps back by more was set.
 SET_BACK_NS = 10 * SECOND_NS
 
 
@@ -28,7 +27,7 @@ class RunClock:
         self._latest_ns: int | None = None
 
     def advance(self, times_ns: NDArray[np.int64]) -> None:
-        """Let time pass: a block came, of frames captured at these times."""
+        """Advance by a block of frames captured at these times."""
         if not len(times_ns):
             return
         time_ns = int(times_ns[-1]) if self._steady_ns is None else self._steady_ns()

@@ -1,9 +1,8 @@
-"""The numbers of the connections of a capture that does not end: each gets one for good, in order of first segment.
+"""Permanent numbers of the connections of a capture that does not end, in order of first segment.
 
-In: the frames with which connections begin, and their conversations. Out: a number for each, which is never another
-one's, whoever leaves. It is the number that the saved capture gives, unless what came later showed that one connection
-was two, or two were one. The number of what is no connection any more is remembered until something of its conversation
-leaves.
+In: the frames with which connections begin, and their conversations. Out: a number for each, never reused after a
+release. It is the same as in the saved capture, unless later segments showed that one connection was two, or two were
+one. The number of a connection that turned out to be none is remembered until part of its conversation is released.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ from handshake_inspect.table import FRAME_BITS
 
 
 class Streams:
-    """The numbers given so far to what is held."""
+    """The numbers of the connections held."""
 
     def __init__(self) -> None:
-        #: Sorted; and of each the number and the conversation.
+        #: First frames, sorted; and the number and the conversation of each.
         self._frames = np.zeros(0, np.int64)
         self._numbers = np.zeros(0, np.int64)
         self._conversations = np.zeros(0, np.int64)
         self._next = 0
 
     def __len__(self) -> int:
-        """How many numbers are remembered."""
+        """Count of numbers remembered."""
         return len(self._frames)
 
     def number(self, frames: Rows, time_ns: Rows, conversations: Rows) -> Rows:
-        """Return the number of each connection; those that have none get the next ones, in order of first segment.
+        """Return the number of each connection; new ones get the next numbers, in order of first segment.
 
-        In one capture that is the order of frames, whatever its clock does; over several it is that of time.
+        Within one capture that is the order of frames, independent of its clock; over several it is the order of time.
         """
         at = np.searchsorted(self._frames, frames)
         known = np.append(self._frames, -1)[at] == frames
@@ -52,7 +51,7 @@ class Streams:
         self._conversations = np.insert(self._conversations, at, conversations[order])
 
     def keep(self, conversations: Rows, frames: Rows) -> None:
-        """Forget all of these conversations but what begins with these frames; their numbers stay theirs."""
+        """Forget the numbers of these conversations, except of connections that begin with these frames."""
         stays = ~np.isin(self._conversations, conversations) | np.isin(self._frames, frames)
         self._frames, self._numbers = self._frames[stays], self._numbers[stays]
         self._conversations = self._conversations[stays]

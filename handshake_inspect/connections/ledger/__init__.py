@@ -1,7 +1,7 @@
-"""Who owes TIME-WAIT, how many at once over time, how near the ephemeral ports were to running out.
+"""Which hosts hold TIME-WAITs, how many at once over time, and how close the ephemeral ports were to exhaustion.
 
-- `at_once`: how many of some spans of time there are at once.
-- `owing`: who owes how many, from when to when.
-- `port_use`: which ephemeral ports that takes, towards each remote socket.
-- `ledger`: all of it, for whoever asks.
+- `at_once`: counts of simultaneous spans of time.
+- `owing`: the TIME-WAITs of each host, from when to when.
+- `port_use`: the ephemeral ports that these take, for each remote socket.
+- `ledger`: the interface to all of these.
 """

@@ -1,7 +1,7 @@
-"""How many intervals of time hold at once: by group, over time, and at the most.
+"""Counts of simultaneous intervals of time: by group, over time, and at the peak.
 
-In: intervals, each of a group. Out: `Staircases`, a staircase for each group. An interval holds from its begin until
-just before its end, so one that begins where another ends does not meet it.
+In: intervals, each of a group. Out: `Staircases`, a step function for each group. Intervals are half-open, so one that
+begins where another ends does not overlap it.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from handshake_inspect.arrays import Rows
 from handshake_inspect.pairs import GOLDEN
 from handshake_inspect.sets import first_of_runs
 
-#: So many rows are mixed at once: they stay in the cache from column to column, which takes two thirds of the time.
+#: Rows mixed at once: they stay in the cache from column to column, which takes two thirds of the time.
 MIXED_ROWS = 1 << 14
 
 
 @dataclass
 class Staircases:
-    """The staircases of `g` groups, one below the other: `k` steps by group and time."""
+    """The step functions of `g` groups, concatenated: `k` steps by group and time."""
 
-    #: Where the steps of each group begin. Shape (g + 1,).
+    #: First step of each group. Shape (g + 1,).
     start: Rows
-    #: When a step begins, and how many hold from then on. Shape (k,).
+    #: Time at which a step begins, and the count from then on. Shape (k,).
     time_ns: Rows
     count: Rows
-    #: The most that held at once, and when that was first so; 0 for a group without intervals. Shape (g,).
+    #: Greatest count, and when it was first reached; 0 for a group without intervals. Shape (g,).
     peak: Rows
     peak_ns: Rows
 
     def over_time(self, group: int, begin_ns: int, end_ns: int, bins: int) -> Rows:
-        """Return the most that held at once in each of `bins` equal parts of a stretch of time. Shape (bins,)."""
+        """Return the greatest count in each of `bins` equal parts of a span of time. Shape (bins,)."""
         mine = slice(int(self.start[group]), int(self.start[group + 1]))
         time_ns, count = self.time_ns[mine], np.append(self.count[mine], 0)
         # By Python's integers: a TIME-WAIT of 30 years, times 60, is beyond 64 bits.
         edges = np.array([begin_ns + i * (end_ns - begin_ns) // bins for i in range(bins)], np.int64)
-        most = count[np.searchsorted(time_ns, edges, "right") - 1]  # what holds at an edge already; before all: 0
+        most = count[np.searchsorted(time_ns, edges, "right") - 1]  # the count at each edge; before all steps: 0
         inside = (time_ns >= begin_ns) & (time_ns < end_ns)
         np.maximum.at(most, np.searchsorted(edges, time_ns[inside], "right") - 1, self.count[mine][inside])
         return most
 
 
 def at_once(group: Rows, begin_ns: Rows, end_ns: Rows, groups: int) -> Staircases:
-    """Count the intervals [begin, end) of each group that hold at once. Those that are empty count nowhere."""
+    """Count the simultaneous intervals [begin, end) of each group. Empty ones do not count."""
     lasts = end_ns > begin_ns
     group, begin_ns, end_ns = group[lasts], begin_ns[lasts], end_ns[lasts]
     owner = np.concatenate([group, group])
@@ -55,7 +55,7 @@ def at_once(group: Rows, begin_ns: Rows, end_ns: Rows, groups: int) -> Staircase
     order = np.lexsort((time_ns, owner))
     owner, time_ns = owner[order], time_ns[order]
     count = np.cumsum(change[order])  # each group comes back to 0 before the next one begins
-    # What begins and ends at the same time is one step.
+    # All begins and ends at one time are one step.
     steps = np.ones(len(order), np.bool_)
     steps[:-1] = (owner[1:] != owner[:-1]) | (time_ns[1:] != time_ns[:-1])
     owner, time_ns, count = owner[steps], time_ns[steps], count[steps]
@@ -71,8 +71,8 @@ def number_groups(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
     """Number the distinct rows of some columns, by first appearance.
 
     Returns the number of each row, and the first row of each number. Sorts once, by a hash with the row in its lower
-    bits: a million rows take 60 ms, where sorting each column takes 500. Two rows that differ and have one hash are
-    found, and then each column is sorted. Columns in which one value stands tell nothing apart.
+    bits: a million rows take 60 ms, where sorting each column takes 500. Collisions of hashes are detected, and then
+    each column is sorted. Columns with a single value are skipped.
     """
     rows = len(columns[0])
     columns = [column for column in columns if not _is_one(column)] or columns[:1]
@@ -94,7 +94,7 @@ def number_groups(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
 
 
 def _is_one(column: NDArray[Any]) -> bool:
-    """Does one value stand in all rows? Of most columns in which it does not, the ends tell."""
+    """Are all values equal? In most other columns the first and the last value differ."""
     return not len(column) or bool(column[0] == column[-1] and (column == column[0]).all())
 
 

@@ -1,7 +1,7 @@
-"""Who owes TIME-WAIT: one by one, by host, and how near the ephemeral ports were to running out.
+"""TIME-WAITs one by one and by host, and how close the ephemeral ports were to exhaustion.
 
-In: `Connections`, and which of them. Out: `TimeWaitLedger`: one `Owed` per TIME-WAIT, one `HostOwes` per host, one
-`PortUse` per host and remote socket. All counting is done on columns; objects are made when they are asked for.
+In: `Connections`, and a selection of them. Out: `TimeWaitLedger`: one `Owed` per TIME-WAIT, one `HostOwes` per host,
+one `PortUse` per host and remote socket. All counting is done on columns; objects are made on demand.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from handshake_inspect.tcp.time_wait import PortRange, Profile
 
 @plain
 class Owed:
-    """One TIME-WAIT, and between whom."""
+    """One TIME-WAIT, and its two sockets."""
 
     stream: int
     capture: str
-    #: The socket that is in TIME-WAIT, and the other one.
+    #: The socket in TIME-WAIT, and its peer.
     owner: Endpoint
     peer: Endpoint
     wait: TimeWait
@@ -47,7 +47,7 @@ class TimeWaitLedger:
     ) -> None:
         self._connections = connections
         self.ports = ports
-        #: Times of the first and the last frame: what is counted behind the last one rests on the profile alone.
+        #: Times of the first and the last frame: counts after the last one rest on the profile alone.
         self.captured_ns = captured_ns
         #: Rows of the `VerdictTable`.
         self._rows: Rows = connections.order if streams is None else connections.rows_of(streams)
@@ -58,12 +58,12 @@ class TimeWaitLedger:
 
     @property
     def profile(self) -> Profile:
-        """Whose TIME-WAIT is assumed."""
+        """The assumed profile of TIME-WAIT."""
         return self._connections.profile
 
     @property
     def connections(self) -> int:
-        """How many connections were looked at."""
+        """Count of connections examined."""
         return len(self._rows)
 
     def __len__(self) -> int:
@@ -73,7 +73,7 @@ class TimeWaitLedger:
         return self.owed()
 
     def owed(self, most: int | None = None) -> Iterator[Owed]:
-        """Yield the TIME-WAITs one by one, at most so many."""
+        """Yield the TIME-WAITs one by one, at most `most`."""
         connections, table = self._connections, self._connections.time_waits.table
         for i in self._at[:most].tolist():
             row, side = int(table["connection"][i]), int(table["side"][i])
@@ -89,13 +89,13 @@ class TimeWaitLedger:
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many ended how."""
+        """Count of TIME-WAITs by outcome."""
         counts = np.bincount(self._connections.time_waits.outcome[self._at], minlength=len(OUTCOMES))
         return {name: int(count) for name, count in zip(OUTCOMES, counts, strict=True) if count}
 
     @property
     def span_ns(self) -> tuple[int, int] | None:
-        """When the first one was entered, and until when the last one is owed; None if there is none."""
+        """When the first one was entered, and until when the last one lasts; None without any."""
         if not len(self):
             return None
         waits = self._connections.time_waits
@@ -106,18 +106,18 @@ class TimeWaitLedger:
         return HostTally(self._connections, self._at)
 
     def hosts(self, most: int | None = None) -> tuple[HostOwes, ...]:
-        """Return what each host owed, those with the highest peak first; at most so many."""
+        """Return the TIME-WAITs of each host, the highest peak first; at most `most` hosts."""
         return tuple(self._hosts.host(group) for group in self._hosts.by_peak[:most].tolist())
 
     @property
     def host_count(self) -> int:
-        """How many hosts owed any."""
+        """Count of hosts with TIME-WAITs."""
         return len(self._hosts.by_peak)
 
     def over_time(self, place: int, bins: int, span_ns: tuple[int, int] | None = None) -> tuple[int, ...]:
-        """Return how many the host at this place of `hosts()` owed at the most, in equal parts of a stretch of time.
+        """Return the greatest count of the host at this index of `hosts()`, in equal parts of a span of time.
 
-        None: of `self.span_ns`.
+        `span_ns`: None is `self.span_ns`.
         """
         span_ns = span_ns or self.span_ns
         if span_ns is None:
@@ -130,13 +130,13 @@ class TimeWaitLedger:
         return PortTally(self._connections, self._rows, self.ports, self.captured_ns)
 
     def port_use(self, most: int | None = None) -> tuple[PortUse, ...]:
-        """Return the ports that each host took for each remote socket, the highest peak first; at most so many.
+        """Return the ports that each host took for each remote socket, the highest peak first; at most `most`.
 
-        Only where a connecting end owes a TIME-WAIT: elsewhere a port is free as soon as a connection is closed.
+        Only where a connecting end holds a TIME-WAIT: elsewhere a port is free as soon as a connection is closed.
         """
         return tuple(self._ports.use(group) for group in self._ports.by_peak[:most].tolist())
 
     @property
     def port_use_count(self) -> int:
-        """How many pairs of host and remote socket there are."""
+        """Count of pairs of host and remote socket."""
         return len(self._ports.by_peak)

@@ -1,6 +1,6 @@
 """TIME-WAITs counted by host.
 
-In: `Connections`, and which of its TIME-WAITs. Out: `HostTally`, which makes a `HostOwes` of each host.
+In: `Connections`, and a selection of its TIME-WAITs. Out: `HostTally`, which makes a `HostOwes` for each host.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from handshake_inspect.plain import plain
 
 @plain
 class HostOwes:
-    """What one host owed."""
+    """The TIME-WAITs of one host."""
 
     ip: str
-    #: What tells it from a host of the same address elsewhere: a tunnel ("vxlan:7"); "" for none.
+    #: Tunnel that distinguishes it from another host with the same address ("vxlan:7"); "" for none.
     tunnel: str
     time_waits: int
-    #: Of connections that it opened itself, and of those that it accepted, which take no port from it. Neither is known
-    #: where the opening was not captured.
+    #: TIME-WAITs of connections that it opened, and of those that it accepted, which take none of its ports. Neither is
+    #: known where the opening was not captured.
     connecting: int
     accepting: int
-    #: The most at once, and when that was first so.
+    #: Greatest count at once, and when it was first reached.
     peak: int
     peak_ns: int
-    #: The accepting socket that most of them belong to (its own, if it accepted them), and how many do.
+    #: The accepting socket of most of them (its own, if it accepted them), and their count.
     most_at: Endpoint
     most_at_count: int
 
@@ -53,11 +53,11 @@ class HostTally:
         connects, accepts = opening_ends(connections, rows, side)
         self._connecting, self._accepting = (np.bincount(group[one], minlength=count) for one in (connects, accepts))
         self._most_at, self._most_at_count = _most(group, [*self._acceptor.host, self._acceptor.port], count)
-        #: Groups, the highest peak first; of equal ones those that owed more, then those that began sooner.
+        #: Groups, the highest peak first; of equal ones those with more TIME-WAITs, then those that began sooner.
         self.by_peak = np.lexsort((self.at_once.peak_ns, -self._total, -self.at_once.peak))
 
     def host(self, group: int) -> HostOwes:
-        """Make an object of one host."""
+        """Return the object of one host."""
         example, most_at = int(self._example[group]), int(self._most_at[group])
         return HostOwes(
             ip=self._owner.ip(example),
@@ -73,7 +73,7 @@ class HostTally:
 
 
 def _most(group: Rows, columns: list[NDArray[np.generic]], groups: int) -> tuple[Rows, Rows]:
-    """Find the commonest row of `columns` within each group. Returns an example of it, and how often it is there."""
+    """Find the most frequent row of `columns` in each group. Returns an example of it, and its count."""
     number, example = number_groups([group, *columns])
     times = np.bincount(number, minlength=len(example))
     order = np.lexsort((example, -times, group[example]))
@@ -82,7 +82,7 @@ def _most(group: Rows, columns: list[NDArray[np.generic]], groups: int) -> tuple
 
 
 def opening_ends(connections: Connections, rows: Rows, side: Rows) -> tuple[Mask, Mask]:
-    """Say of an end of each connection whether it called connect(), and whether it accepted; neither if unknown."""
+    """Mark the ends that called connect(), and those that accepted; neither if unknown."""
     kinds = np.array([one.handshake_kind for one in connections.verdicts.judgements], np.str_)
     kind = kinds[connections.verdicts.table["judgement"][rows]]
     connects = (kind != "not-captured") & ((side == ORIGINATOR) | (kind == "simultaneous-open"))

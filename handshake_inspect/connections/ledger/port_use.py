@@ -1,6 +1,6 @@
-"""How near the ephemeral ports of a host were to running out.
+"""How close the ephemeral ports of a host were to exhaustion.
 
-In: `Connections`, and which of them. Out: `PortTally`, which makes a `PortUse` of each host and remote socket.
+In: `Connections`, and a selection of them. Out: `PortTally`, which makes a `PortUse` for each host and remote socket.
 
 A TIME-WAIT keeps a pair of sockets from being used, not a port (RFC 9293 §3.6.1): the ports that connect() may choose
 from run out for one remote socket at a time, and only where the connecting end closed first. Each connection takes one
@@ -24,8 +24,8 @@ from handshake_inspect.plain import plain
 from handshake_inspect.tcp.states import State
 from handshake_inspect.tcp.time_wait import SECOND_NS, PortRange
 
-#: States in which an end takes its port as long as nothing else is captured. Of an unanswered SYN nobody knows how long
-#: it is repeated: it counts as long as it was.
+#: States in which an end keeps its port until something else is captured. How long an unanswered SYN is retransmitted
+#: is unknown: it counts until its last transmission.
 OPEN = {
     State.SYN_RECEIVED_ACTIVE, State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT, State.CLOSING,
     State.LAST_ACK,
@@ -41,41 +41,41 @@ class PortUse:
     tunnel: str
     remote: Endpoint
     ports: PortRange
-    #: Connections that it opened from these ports, and how many of them left it a TIME-WAIT.
+    #: Count of connections that it opened from these ports, and of those that left it a TIME-WAIT.
     connections: int
     time_waits: int
-    #: Connections that it opened from other ports: bound to by hand, or the range is another one.
+    #: Count of connections that it opened from other ports: bound explicitly, or the range differs.
     outside: int
-    #: The most ports that were taken at once, when that was first so, and by what.
+    #: Most ports taken at once, when that was first reached, and by what.
     peak: int
     peak_ns: int
     peak_time_waits: int
-    #: The most connections that were opened in any stretch of `window_ns` and left a TIME-WAIT. The stretch is as long
-    #: as TIME-WAIT, or as the capture if that is shorter.
+    #: Most connections opened in any span of `window_ns` that left a TIME-WAIT. The span is as long as TIME-WAIT, or as
+    #: the capture if that is shorter.
     opened_in_window: int
     window_ns: int
-    #: How long a connection that left a TIME-WAIT holds its port, on average: from its SYN until that is over by its
-    #: time. That an RST or a reuse ended it before is no rule, so it does not count.
+    #: Mean time for which a connection that left a TIME-WAIT holds its port: from its SYN until the timer ends. Earlier
+    #: ends by an RST or a reuse are exceptions, and not considered.
     mean_held_ns: int
 
     @property
     def runs_out_at_per_s(self) -> float:
-        """How many such connections in each second it takes, if they go on, until no port is left."""
+        """The steady rate of such connections, per second, at which no port is left."""
         return self.ports.count * SECOND_NS / self.mean_held_ns
 
     @property
     def peak_open(self) -> int:
-        """Of the ports taken at the peak, those of connections that were open."""
+        """Count of the ports taken at the peak by open connections."""
         return self.peak - self.peak_time_waits
 
     @property
     def share(self) -> float:
-        """How much of the range was taken at the peak, 0 to 1; more than 1: it was another range."""
+        """Share of the range taken at the peak, 0 to 1; more than 1 means that the range differs."""
         return self.peak / self.ports.count
 
     @property
     def seen_per_s(self) -> float:
-        """The rate of connections at its highest, over the stretch."""
+        """The highest rate of connections, per second, over the span."""
         return self.opened_in_window * SECOND_NS / self.window_ns
 
 
@@ -111,11 +111,11 @@ class PortTally:
         held_ns = np.bincount(group[waits], held_ns, count)  # float64: the sum may be beyond 64 bits
         self._mean_held_ns = held_ns / np.maximum(self._time_waits, 1)
         order = np.lexsort((self._taken.peak_ns, -self._time_waits, -self._taken.peak))
-        #: Groups that owe TIME-WAIT, the highest peak first.
+        #: Groups with TIME-WAITs, the highest peak first.
         self.by_peak = order[self._time_waits[order] > 0]
 
     def use(self, group: int) -> PortUse:
-        """Make an object of one host and remote socket."""
+        """Return the object of one host and remote socket."""
         example = int(self._example[group])
         return PortUse(
             ip=self._local.ip(example),
@@ -135,7 +135,7 @@ class PortTally:
 
 
 def _waited(connections: Connections, rows: Rows, side: Rows) -> tuple[Rows, Rows, Rows]:
-    """Return from when to when each of these ends owed TIME-WAIT, and when its time is over; NONE if it did not."""
+    """Return the begin and end of the TIME-WAIT of each end, and when its timer ends; NONE without one."""
     waits = connections.time_waits
     key = 2 * waits.table["connection"] + waits.table["side"]
     wanted = 2 * rows + side
@@ -149,7 +149,7 @@ def _waited(connections: Connections, rows: Rows, side: Rows) -> tuple[Rows, Row
 
 
 def _freed(connections: Connections, rows: Rows, side: Rows, captured_until_ns: int) -> Rows:
-    """Return when the port of an end that owes no TIME-WAIT was free again: with the last segment, if it was closed."""
+    """Return when the port of an end without TIME-WAIT was free again: at the last segment, if it was closed."""
     table = connections.verdicts.table
     is_open = np.array(
         [[one.walk.final[end] in OPEN for end in (ORIGINATOR, RESPONDER)] for one in connections.verdicts.judgements],
