@@ -1,8 +1,8 @@
 """Pairs of sockets -> connections.
 
-- `rows`: the rows of whole connections, which the rest reads.
-- `reuse`: where a connection begins, if sockets are used again in the ordinary way.
-- `around`, `syn_questions`, `boundaries`: where one begins in any other way: what each SYN asks, and what it is.
+- `rows`: the rows of whole connections, the input of all later modules.
+- `reuse`: where connections begin if sockets are reused in the ordinary way.
+- `around`, `syn_questions`, `boundaries`: where connections begin in all other cases, decided for each SYN.
 - `unwrapping`: numbers modulo 2**32 -> distances from the initial ones.
 - `split`: pairs of sockets -> connections, with roles and relative numbers.
 """

@@ -1,4 +1,4 @@
-"""The rows around some rows, in their conversations: the last of a side before, the next one, what ended between.
+"""The rows around some rows in their conversations: the last row of a side before, the next one, ends in between.
 
 In: the columns of rows sorted by conversation and capture order.
 """
@@ -24,9 +24,9 @@ class Around:
         )
         begins = first_of_runs(conversation)
         size = np.diff(begins, append=len(conversation))
-        #: First row of the conversation of each row, and the row behind its last one.
+        #: First row of the conversation of each row, and the row after its last one.
         self.first, self._behind = np.repeat(begins, size), np.repeat(begins + size, size)
-        #: How many FINs and RSTs there were before each row.
+        #: Count of FINs and RSTs before each row.
         self.closing = _before((self.flags & (FIN | RST)) != 0)
         refuses = self._refuses_only()
         self._refusals = [_before(refuses & (self.side == side)) for side in (0, 1)]
@@ -50,7 +50,7 @@ class Around:
         return np.where(found < self._behind[at], found, -1)
 
     def is_alone(self, at: Rows) -> Mask:
-        """Was nothing of the other side captured?"""
+        """Mark the rows whose other side was not captured at all."""
         from_higher = _before(self.side == 1)
         from_higher = from_higher[self._behind[at]] - from_higher[self.first[at]]
         rows = self._behind[at] - self.first[at]
@@ -58,16 +58,16 @@ class Around:
         return alone
 
     def ended_between(self, a: Rows, b: Rows, side: Rows) -> Mask:
-        """Is there a FIN or RST from each row `a` to before row `b`, besides RSTs of a side that ended nothing?"""
+        """Mark where [a, b) has a FIN or RST, apart from RSTs of a side that ended nothing."""
         refusals = [count[b] - count[a] for count in self._refusals]
         ended: Mask = self.closing[b] - self.closing[a] != np.where(side == 1, refusals[1], refusals[0])
         return ended
 
     def _refuses_only(self) -> Mask:
-        """Mark the RSTs with which their sender only refuses a SYN-ACK of some other SYN (Figure 8, line 5).
+        """Mark the RSTs with which their sender only refuses a SYN-ACK for some other SYN (Figure 8, line 5).
 
-        Its own SYN is all it has sent, and SYN-SENT goes on (§3.10.7.3, first). An RST that answers an ACK without SYN
-        ends a connection of its peer's (Figure 9, line 5): what follows is another one.
+        It has sent only its own SYN, and stays in SYN-SENT (§3.10.7.3, first). An RST that answers an ACK without SYN
+        ends a connection of its peer (Figure 9, line 5): further segments belong to another one.
         """
         flags, refuses = self.flags, np.zeros(len(self.flags), np.bool_)
         resets = np.flatnonzero((flags & (RST | ACK)) == RST)

@@ -1,12 +1,12 @@
-"""Where the connections of a pair of sockets begin: what each of its SYNs is.
+"""Where the connections of a pair of sockets begin, decided by the role of each SYN.
 
 In: the columns of rows sorted by conversation and capture order. Out: the rows that begin a connection, and the SYNs
 that their receiver ignores.
 
 A SYN without ACK can begin another connection. So can a SYN-ACK that answers none of the SYNs so far, if both ends have
-sent a FIN, or if only its sender was captured. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what
-else a SYN may be. The function `boundaries` has the rules, one SYN after the other; the module `reuse` decides the
-ordinary cases in columns, and `syn_questions` what each of the others asks of the rows around it.
+sent a FIN, or if only its sender was captured. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 have the
+other roles of a SYN. The function `boundaries` has the rules, one SYN after the other; the module `reuse` decides the
+ordinary cases in columns, and `syn_questions` prepares the facts about the others from the rows around them.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def begin_rows(stored: Table) -> tuple[Mask, Mask]:
 
 
 def _repeats(stored: Table, bare: Rows) -> Mask:
-    """Which of the SYNs in rows `bare` repeat the SYN before them, with no FIN or RST between?
+    """Mark the SYNs in rows `bare` that repeat the SYN before them, with no FIN or RST in between.
 
-    A conversation of which only the first row and its repetitions are SYNs is one connection: nothing to decide.
+    A conversation whose only SYNs are the first row and its retransmissions is one connection: nothing to decide.
     """
     repeats = np.zeros(len(bare), np.bool_)
     closing = np.cumsum((stored["flags"] & (FIN | RST)) != 0)[bare]
@@ -61,7 +61,7 @@ def _repeats(stored: Table, bare: Rows) -> Mask:
 
 
 def _differ(stored: Table, answers: Rows) -> Mask:
-    """Has each SYN-ACK but the first another initial number than the one before it in its conversation?"""
+    """Mark, of all SYN-ACKs but the first, those with another number than the one before in their conversation."""
     same, seq = stored["conversation"][answers], stored["seq"][answers]
     differ: Mask = (same[1:] == same[:-1]) & (seq[1:] != seq[:-1])
     return differ
@@ -74,10 +74,10 @@ def _rows_of(conversation: Column, chosen: Column) -> Rows:
 
 
 def boundaries(stored: Table) -> tuple[Rows, Rows]:
-    """Decide for each SYN of some conversations what it is.
+    """Decide the role of each SYN of some conversations.
 
     Returns the rows that begin a connection besides the first rows, and the rows of SYNs that their receiver ignores.
-    A SYN is named by its number and its side (`SIDE_BIT`); a SYN-ACK `answers` the SYN that it acknowledges.
+    A SYN is identified by its number and its side (`SIDE_BIT`); a SYN-ACK `answers` the SYN that it acknowledges.
     """
     syns = Syns(stored)
     begin, octets = -1, OctetsOnSyns()
@@ -94,7 +94,7 @@ def boundaries(stored: Table) -> tuple[Rows, Rows]:
             begins = False  # captured after its answer, or a simultaneous open: Figure 7
         elif one.refused:
             begins = False
-            not_taken.append(one.row)  # RFC 5961 §4: a challenge ACK is all it gets
+            not_taken.append(one.row)  # RFC 5961 §4: it is answered only with a challenge ACK
         else:
             begins = True
         if begins:
@@ -107,19 +107,19 @@ def boundaries(stored: Table) -> tuple[Rows, Rows]:
 
 
 class OctetsOnSyns:
-    """Octets on SYNs: a SYN-ACK may acknowledge a part of them (RFC 7413).
+    """Octets on SYNs: a SYN-ACK may acknowledge part of them (RFC 7413).
 
-    A SYN's octets reach from its number n to n + k. Those with k from h to 2h - 1 (h a power of two) are kept by
-    stretches of h numbers: they cover their own from n to its end, and those behind it up to n + k. So the lowest n and
-    the highest n + k in each stretch tell all, and however many SYNs there were, 3 stretches of each h are looked at.
+    The octets of a SYN range from its number n to n + k. Those with k from h to 2h - 1 (h a power of two) are stored by
+    stretches of h numbers: each covers its own stretch from n to the end, and the following ones up to n + k. So the
+    lowest n and the highest n + k of each stretch suffice, and for any number of SYNs 3 stretches of each h are read.
     """
 
     def __init__(self) -> None:
-        #: By h and begin of a stretch: the lowest n and the highest n + k, counted from there.
+        #: By h and begin of a stretch: the lowest n and the highest n + k, relative to that begin.
         self._stretches: dict[int, dict[int, tuple[int, int]]] = {}
 
     def add(self, syn: int, octets: int) -> None:
-        """Add the octets (one at least) on a SYN."""
+        """Add the octets (at least one) on a SYN."""
         h = 1 << (octets.bit_length() - 1)
         inside = syn & (h - 1)
         stretches = self._stretches.setdefault(h, {})
@@ -127,7 +127,7 @@ class OctetsOnSyns:
         stretches[syn - inside] = min(low, inside), max(high, inside + octets)
 
     def holds(self, syn: int) -> bool:
-        """Does this name a SYN with octets, or one of its octets?"""
+        """Does this number identify a SYN with octets, or one of its octets?"""
         side, number = syn >> SIDE_BIT << SIDE_BIT, syn % MODULUS
         for h, stretches in self._stretches.items():
             inside = number & (h - 1)

@@ -1,9 +1,9 @@
-"""Sockets that are used again in the ordinary way: where their connections begin, decided in columns.
+"""Sockets reused in the ordinary way: where their connections begin, decided in columns.
 
 In: the columns of rows sorted by conversation and capture order. Out: the rows that begin a connection, and the
-conversations that are decided so. `boundaries` has the rules, one SYN after the other; here are those under which
-it always says the same: one side opens, from the first row on; a SYN that does not repeat the one before it has another
-number, and what the other side sends next is no mere ACK; each SYN-ACK answers the SYN before it.
+conversations decided here. `boundaries` has the rules, one SYN after the other; here are the conditions under which its
+result is always the same: one side opens, from the first row on; a SYN that does not repeat the one before it has
+another number, and the next segment of the other side is no bare ACK; each SYN-ACK answers the SYN before it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from handshake_inspect.tcp.seqnum import MODULUS
 
 
 def ordinary_reuse(stored: Table, undecided: Column) -> tuple[Rows, Column]:
-    """Decide those of the `undecided` conversations that can be. Returns the rows that begin connections, and those."""
+    """Decide the ordinary ones of the `undecided` conversations. Returns the rows that begin connections, and these."""
     flags = stored["flags"]
     row = np.flatnonzero((flags & (SYN | RST)) == SYN)
     row = row[np.isin(stored["conversation"][row], undecided)]
     conversation, side, seq = stored["conversation"][row], stored["from_higher"][row], stored["seq"][row]
     answers = (flags[row] & ACK) != 0
     first = begins_run(conversation)
-    # The last SYN without ACK before each; of the first one of a conversation it means nothing.
+    # The last SYN without ACK before each; meaningless for the first one of a conversation.
     index = np.arange(len(row))
     before = np.append(0, np.maximum.accumulate(np.where(answers, 0, index))[:-1])[: len(row)]
     opens_first = first & ~answers & (np.searchsorted(stored["conversation"], conversation) == row)
@@ -42,7 +42,7 @@ def ordinary_reuse(stored: Table, undecided: Column) -> tuple[Rows, Column]:
 
 
 def _followed_by_ack(stored: Table, row: Rows, side: Column) -> Mask:
-    """Is what the other side sends next behind each row an ACK without SYN or RST?"""
+    """Mark the rows after which the next segment of the other side is an ACK without SYN or RST."""
     found = np.zeros(len(row), np.bool_)
     for other in (0, 1):
         rows = np.flatnonzero(stored["from_higher"] == other)

@@ -1,7 +1,7 @@
-"""Pairs of sockets -> connections: a reused port is a new connection, a repeated SYN is not.
+"""Pairs of sockets -> connections: a reused port is a new connection, a retransmitted SYN is not.
 
 In: rows of whole conversations (`StoredRows`), sorted by conversation and capture order. Out: `ConnectionRows` with
-roles, initial sequence numbers and unwrapped relative numbers. Where a connection begins, `boundaries` decides;
+roles, initial sequence numbers and unwrapped relative numbers. `boundaries` decides where a connection begins;
 `unwrapping` makes its numbers relative.
 """
 
@@ -21,12 +21,12 @@ from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPON
 from handshake_inspect.connections.splitting.unwrapping import unwrap
 from handshake_inspect.table import Table
 
-#: Where copies that were collapsed are counted, by their kind.
+#: Columns of the counts of collapsed copies, by kind.
 COPY_COLUMNS = tuple(f"copies_{kind}" for kind in KINDS)
 
 
 class StoredRows(Table):
-    """Segments of known conversations: what is kept of `SegmentTable` once the key has become a number."""
+    """Segments of known conversations: the columns kept of `SegmentTable`, with a number instead of the key."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         "conversation": np.int32,
@@ -62,7 +62,7 @@ class StoredRows(Table):
     }
 
     def copies(self, names: Sequence[str] = COPY_COLUMNS) -> NDArray[np.int64]:
-        """Return how many copies of each row were collapsed, of these kinds."""
+        """Return the count of collapsed copies of each row, of these kinds."""
         total = np.zeros(len(self), np.int64)
         for name in names:
             if self[name].any():
@@ -72,7 +72,7 @@ class StoredRows(Table):
 
 @dataclass
 class Split:
-    """Connections, and where they come from."""
+    """Connections, and their conversations."""
 
     rows: ConnectionRows
     #: Conversation of each connection. Shape (m,).
@@ -81,13 +81,13 @@ class Split:
     originator_is_higher: NDArray[np.int64]
 
     def only(self, first: int, stop: int) -> Split:
-        """Return the connections from `first` to before `stop`."""
+        """Return the connections [first, stop)."""
         some = slice(first, stop)
         return Split(self.rows.only(first, stop), self.conversation[some], self.originator_is_higher[some])
 
 
 def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
-    """Cut sorted rows into connections. `self_conversation`: are both sockets of a conversation equal?"""
+    """Split sorted rows into connections. `self_conversation`: mask of conversations with two equal sockets."""
     begins, ignored = begin_rows(stored)
     start = np.append(np.flatnonzero(begins), len(stored)).astype(np.int64)
     count = len(start) - 1
@@ -133,7 +133,7 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
 
 
 def _originator_is_higher(stored: StoredRows, start: Rows, conn: Rows, ignored: Mask) -> Column:
-    """Say of each connection whether the higher socket asked: it sent the SYN, got the SYN-ACK, or came first. (m,)."""
+    """Mark connections opened by the higher socket: it sent the SYN, got the SYN-ACK, or was first. Shape (m,)."""
     flags, from_higher, count = stored["flags"], stored["from_higher"], len(start) - 1
     syn, ack, rst = (flags & SYN) != 0, (flags & ACK) != 0, (flags & RST) != 0
     bare = first_of(conn, syn & ~ack & ~rst & ~ignored, count)
@@ -167,19 +167,19 @@ def last_among(group: NDArray[np.int64], rows: NDArray[np.int64], groups: int) -
 
 
 def any_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> NDArray[np.bool_]:
-    """Say of each group whether `mask` holds for one of its rows. Shape (groups,)."""
+    """Mark the groups with a row for which `mask` holds. Shape (groups,)."""
     return any_among(group, np.flatnonzero(mask), groups)
 
 
 def any_among(group: NDArray[np.int64], rows: NDArray[np.int64], groups: int) -> NDArray[np.bool_]:
-    """Say of each group whether one of some rows is of it. Shape (groups,)."""
+    """Mark the groups that contain one of some rows. Shape (groups,)."""
     found = np.zeros(groups, np.bool_)
     found[group.take(rows)] = True
     return found
 
 
 def _find_initial_numbers(rows: ConnectionRows) -> None:
-    """Fill `iss` and `iss_known`: from a SYN, from the SYN-ACK's acknowledgment, or the first number seen."""
+    """Fill `iss` and `iss_known`: from a SYN, from the SYN-ACK's acknowledgment, or from the first captured number."""
     iss, known, count = rows.iss, rows.iss_known, rows.connections
     syns = np.flatnonzero(((rows.flags & (SYN | RST)) == SYN) & ~rows.ignored_syn)
     is_answer, side = (rows.flags.take(syns) & ACK) != 0, rows.side.take(syns)
@@ -204,7 +204,7 @@ def _find_initial_numbers(rows: ConnectionRows) -> None:
 
 
 def _acknowledges_syn(rows: ConnectionRows, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Do these SYN-ACKs acknowledge the originator's first SYN without ACK, or a part of the data on it?"""
+    """Mark the SYN-ACKs that acknowledge the originator's first SYN without ACK, or part of the data on it."""
     conn = rows.conn.take(answers)
     asked = (rows.flags & (SYN | ACK | RST)) == SYN
     syn = first_of(rows.conn, asked & ~rows.ignored_syn & (rows.side == ORIGINATOR), rows.connections).take(conn)
@@ -214,10 +214,10 @@ def _acknowledges_syn(rows: ConnectionRows, answers: NDArray[np.int64]) -> NDArr
 
 
 def _take_first_numbers(rows: ConnectionRows, s: int, at: NDArray[np.int64]) -> None:
-    """Without a SYN the first number seen of an end, its own or one that its peer acknowledges, counts as 1.
+    """Without a SYN, count the first captured number of an end, its own or one that its peer acknowledges, as 1.
 
-    Those of RSTs count if there is no other, its own first. `at`: the rows of connections without a SYN of side `s`,
-    those at least that may tell a number of it.
+    Numbers of RSTs are used if there is no other, the end's own first. `at`: rows of connections without a SYN of side
+    `s`, at least those that may have a number of it.
     """
     conn, flags, own = rows.conn.take(at), rows.flags.take(at), rows.side.take(at) == s
     rst, named = (flags & RST) != 0, ((flags & ACK) != 0) & (~own | rows.self_connect.take(conn))
@@ -228,9 +228,9 @@ def _take_first_numbers(rows: ConnectionRows, s: int, at: NDArray[np.int64]) -> 
 
 
 def _prefer_acknowledged(rows: ConnectionRows, right: NDArray[np.int64], chosen: NDArray[np.int64]) -> None:
-    """Of several SYN-ACKs with different numbers choose the one whose number the originator acknowledges.
+    """Choose among SYN-ACKs with different numbers the one whose number the originator acknowledges.
 
-    SYN cookies and restarted servers answer the same SYN with another initial number. `right`: rows of those that
+    SYN cookies and restarted servers answer the same SYN with another initial number. `right`: rows of SYN-ACKs that
     acknowledge the SYN.
     """
     several = np.zeros(rows.connections, np.bool_)

@@ -1,11 +1,11 @@
-"""What each SYN of some conversations asks of the rows around it, before it is decided whether it begins a connection.
+"""Facts about each SYN of some conversations from the rows around it, to decide whether it begins a connection.
 
-In: the columns of rows sorted by conversation and capture order. Out: the SYNs of which the answer is sure, and a
-`Question` for each of the others, whose answer depends on where the connection before it begins.
+In: the columns of rows sorted by conversation and capture order. Out: the SYNs whose role is certain, and a `Question`
+for each of the others, whose role depends on where the connection before it begins.
 
-**What a storm of SYNs costs.** All that a SYN asks of the rows around it is prepared in columns, for all conversations
-at once (`Syns`). A loop decides only the SYNs that may begin a connection and whose answer depends on where the
-connection before them begins, by some comparisons each: 4,000 of the 125,000 in a million segments of any control bits.
+**What a storm of SYNs costs.** All facts from the rows around a SYN are computed in columns, for all conversations at
+once (`Syns`). A loop decides only the SYNs that may begin a connection and whose role depends on where the connection
+before them begins, by some comparisons each: 4,000 of the 125,000 in a million segments of arbitrary control bits.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from handshake_inspect.sets import set_of
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.seqnum import MODULUS
 
-#: How far beyond a SYN an acknowledgment may lie and still be taken for one of it: data may have followed.
+#: How far beyond a SYN a number may be and still count as acknowledging it: data may have followed.
 ACKNOWLEDGES_WITHIN_OCTETS = 1 << 24
-#: The bit above a sequence number says whose it is.
+#: The bit above a sequence number holds the side of its sender.
 SIDE_BIT = 32
-#: So many SYNs are made Python's numbers at once: of a million SYNs these take 400 MB.
+#: SYNs converted to Python's numbers at once: for a million SYNs these would take 400 MB.
 SYNS_AT_ONCE = 1 << 14
-#: The columns of the rows that SYNs ask about.
+#: The columns of rows that are used here.
 ASKED_OF = ("conversation", "from_higher", "flags", "seq", "ack", "payload_octets")
 
 
 class Question(NamedTuple):
-    """A SYN of which it must be asked whether it begins a connection. Rows are -1 where there is none.
+    """The facts about a SYN that may begin a connection. Rows are -1 where there is none.
 
-    Of others, that came before it, only those of its own connection count: the rows from `begin` on.
+    Of the rows before it only those of its own connection count: the rows from `begin` on.
     """
 
     row: int
-    #: The last row before it at which a connection begins for sure, be it the first of its conversation.
+    #: The last row before it at which a connection certainly begins, at least the first of its conversation.
     since: int
     name: int
     octets: int
-    #: Is it a SYN without ACK that is sent again? Nothing is asked then, but others may ask about its octets.
+    #: Is it a retransmitted SYN without ACK? It is not decided then, but its octets may matter to others.
     repeats: bool
-    #: What a SYN-ACK answers; -1 of a SYN without ACK.
+    #: The SYN that a SYN-ACK answers; -1 for a SYN without ACK.
     answers: int
-    #: Of a SYN-ACK that the other side's next segment acknowledges: since when both sides have sent a FIN.
+    #: For a SYN-ACK acknowledged by the other side's next segment: the row from which on both sides have sent a FIN.
     reuses: int
     #: The last SYN before it, with ACK or without, that has its name, or that it answers.
     known: int
@@ -66,7 +66,7 @@ class Question(NamedTuple):
 
 
 class Syns:
-    """The SYNs of some conversations, and what each asks of the rows around it. Arrays of shape (k,)."""
+    """The SYNs of some conversations, and the facts about each. Arrays have shape (k,)."""
 
     def __init__(self, stored: Table) -> None:
         look = self._look = Around(stored)
@@ -81,7 +81,7 @@ class Syns:
         self._repeats = repeats & ~look.ended_between(self._before, at, side) & ~self._is_answer
 
     def with_repetitions(self, not_taken: Rows) -> Rows:
-        """Add to SYNs that are not taken those that repeat them."""
+        """Add to ignored SYNs those that repeat them."""
         found = [not_taken]
         for side in (0, 1):
             mine = np.flatnonzero(~self._is_answer & (self._side == side))
@@ -90,9 +90,9 @@ class Syns:
         return set_of(np.concatenate(found))
 
     def questions(self) -> tuple[Rows, Rows, Iterator[Question]]:
-        """Return the SYNs that surely begin a connection, those that surely are not taken, and questions, in order.
+        """Return the SYNs that certainly begin a connection, those that are certainly ignored, and questions, in order.
 
-        These are about all other SYNs that may do either, and about those whose octets others ask about.
+        The questions are about all other SYNs that may be either, and about those whose octets matter to others.
         """
         look, at, is_answer = self._look, self._at, self._is_answer
         following = look.next(at, 1 - self._side)
@@ -135,7 +135,7 @@ class Syns:
         return begins[begins >= 0], row[sure & refused], _in_turn([column[~sure] for column in columns])
 
     def _last_answer(self) -> Rows:
-        """Return the last SYN-ACK of its conversation before each SYN; -1 if there is none."""
+        """Return the last SYN-ACK before each SYN in its conversation; -1 if there is none."""
         running = np.append(-1, np.maximum.accumulate(np.where(self._is_answer, self._at, -1))[:-1])[: len(self._at)]
         return np.where(running >= self._look.first[self._at], running, -1)
 
@@ -163,7 +163,7 @@ class Syns:
 
 
 def _are_among(values: Rows, wanted: Rows) -> Mask:
-    """Which of these values are among those wanted? `np.isin` takes three times as long."""
+    """Mark the values that are among those wanted. `np.isin` takes three times as long."""
     ordered = np.append(np.sort(wanted), -1)
     among: Mask = ordered[np.searchsorted(ordered[:-1], values)] == values
     return among
@@ -176,9 +176,9 @@ def _in_turn(columns: list[NDArray[np.generic]]) -> Iterator[Question]:
 
 
 def _ignores(look: Around, at: Rows, following: Rows) -> Mask:
-    """Is the peer's next segment an ACK that does not acknowledge the SYN in each row `at`?
+    """Mark the SYNs in rows `at` after which the peer's next segment is an ACK that does not acknowledge them.
 
-    One that repeats the peer's last acknowledgment is no news of the SYN, wherever the SYN lies.
+    An ACK that repeats the peer's last acknowledgment does not refer to the SYN, whatever its number is.
     """
     answer = look.ack[following]
     spoken = look.last(at, 1 - look.side[at], (look.flags & (ACK | RST)) == ACK)

@@ -1,7 +1,7 @@
 """Numbers modulo 2**32 -> signed 64-bit distances from the initial numbers.
 
-In: `ConnectionRows` with absolute numbers, and the initial ones. Out: the same with relative numbers, which go on
-behind 2**32 octets.
+In: `ConnectionRows` with absolute numbers, and the initial ones. Out: the same with relative numbers, which continue
+beyond 2**32 octets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from handshake_inspect.tcp.seqnum import MODULUS
 
 #: Relative numbers within this distance of the initial one need no unwrapping.
 SAFE_SPAN = 1 << 30
-#: So many rows, of whole connections, are unwrapped together if they can be: a pair of sockets may have millions.
+#: Intended rows, of whole connections, to unwrap together: a pair of sockets may have millions.
 ROWS_AT_ONCE = 1 << 16
 
 
@@ -36,7 +36,7 @@ def unwrap(rows: ConnectionRows) -> None:
     far = (trusted & (np.abs(rows.seq) >= SAFE_SPAN)) | (with_ack & (np.abs(rows.ack) >= SAFE_SPAN))
     long = np.zeros(rows.connections, np.bool_)
     long[rows.conn[far]] = True
-    if int(rows.payload.sum()) >= SAFE_SPAN:  # else no end can have sent so much
+    if int(rows.payload.sum()) >= SAFE_SPAN:  # else no end can have sent that much
         octets = np.bincount(rows.end, rows.payload, 2 * rows.connections)
         long |= (octets >= SAFE_SPAN).reshape(-1, 2).any(axis=1)
     for some in _in_parts(rows, np.flatnonzero(long)):
@@ -44,14 +44,14 @@ def unwrap(rows: ConnectionRows) -> None:
 
 
 def _in_parts(rows: ConnectionRows, connections: Rows) -> Iterator[Rows]:
-    """Yield some connections in parts that have about ROWS_AT_ONCE rows each."""
+    """Yield some connections in parts of about ROWS_AT_ONCE rows each."""
     part = np.cumsum(rows.start[connections + 1] - rows.start[connections]) // ROWS_AT_ONCE
     for first, stop in pairwise([*first_of_runs(part).tolist(), len(part)]):
         yield connections[first:stop]
 
 
 def _unwrap_long(rows: ConnectionRows, at: Rows) -> None:
-    """Unwrap the connections of rows `at`, which may have passed 2**31 octets: each number relative to those before.
+    """Unwrap the connections of rows `at`, which may exceed 2**31 octets: each number relative to those before.
 
     The numbers of each end are one series: its own SEG.SEQ and its peer's SEG.ACK, in capture order.
     """
@@ -68,8 +68,8 @@ def _unwrap_long(rows: ConnectionRows, at: Rows) -> None:
 def unwrapped(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
     """Extend 32-bit relative numbers to 64 bits along the series of each end (sorted), which begins near 0.
 
-    Each is placed nearest to the reference: the last trusted number that lay within `SAFE_SPAN` of the reference
-    before it. So one absurd number changes nothing but itself.
+    Each number becomes the value nearest to its reference: the last trusted number that was within `SAFE_SPAN` of the
+    reference before it. So one absurd number affects only itself.
     """
     if not len(end):
         return numbers
@@ -81,14 +81,14 @@ def unwrapped(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
         trusted[at] = _near(end[at], numbers[at])
         step = _steps(end, numbers, trusted)
     taken = np.where(trusted, step, 0)
-    travelled = np.cumsum(taken) - taken  # before each number, of all ends: what was before an end is taken off
+    travelled = np.cumsum(taken) - taken  # before each number, over all ends: the sum before each end is subtracted
     begins = first_of_runs(end)
     out: Rows = travelled - np.repeat(travelled[begins], np.diff(begins, append=len(end))) + step
     return out
 
 
 def _steps(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
-    """Return the shorter way round the circle to each number from the last trusted one before it of its end, or 0."""
+    """Return the shorter distance round the circle to each number from the last trusted one of its end, or from 0."""
     last = np.maximum.accumulate(np.where(trusted, np.arange(len(end)), -1))
     before = np.append(-1, last[:-1])
     way: Rows = numbers - np.where((before >= 0) & (end[before] == end), numbers[before], 0)
@@ -99,10 +99,10 @@ def _steps(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
 
 
 def _near(end: Rows, numbers: Rows) -> list[bool]:
-    """Say of each number of series with absurd ones whether it is near the last one that was: this needs a loop."""
+    """Mark the numbers near the last near one, in series with absurd numbers: this needs a loop."""
     found: list[bool] = []
     begins = first_of_runs(end).tolist()
-    # Near to 0 by `SAFE_SPAN` at most is what is as far from `lowest` as `highest` is at most.
+    # A number within `SAFE_SPAN` of 0 is at most as far from `lowest` as `highest` is.
     highest, mask = 2 * SAFE_SPAN - 2, MODULUS - 1
     every = numbers.tolist()
     for begin, stop in pairwise([*begins, len(every)]):
