@@ -1,7 +1,7 @@
-"""What the connections of a run were in at each moment.
+"""The state of the connections of a run over time.
 
-- `attempts`: how long an attempt to connect counts that nobody finishes.
-- `phases`: in which phase each connection was, from when to when.
-- `half_open`: how many were half-open at once.
+- `attempts`: how long an unfinished attempt to connect counts.
+- `phases`: the phases of each connection, from when to when.
+- `half_open`: how many connections were half-open at once.
 - `openings`: how long the handshakes of each server took.
 """

@@ -1,10 +1,10 @@
-"""How long an attempt to connect counts that nobody finishes: the one place that says so, for phases and findings.
+"""How long an unfinished attempt to connect counts: the only definition, for phases and findings.
 
-In: `Connections`, and since when each of some attempts has waited for the other end. Out: until when they count.
+In: `Connections`, and the time since which each attempt has waited for the other end. Out: until when they count.
 
-No capture shows when an end gives up: that it stops repeating is no segment. The listener of Linux keeps a half-open
-connection for 63 s. A client in SYN-SENT waits longer before each SYN that it repeats (RFC 6298 §5.5), 64 s at the most
-on Linux: where nothing follows its last SYN for as long as the listener would keep it, it has given up, or never was.
+No capture shows when an end gives up: the end of retransmissions is no segment. The listener of Linux keeps a half-open
+connection for 63 s. A client in SYN-SENT waits longer before each retransmitted SYN (RFC 6298 §5.5), at most 64 s on
+Linux: if nothing follows its last SYN for as long as the listener would keep it, it has given up, or never existed.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ HELD_NS = 63 * SECOND_NS
 
 
 def held_until_ns(connections: Connections, rows: Rows | slice, since_ns: Rows) -> Rows:
-    """Return until when these attempts count: never beyond the next connection of the same sockets, which takes over.
+    """Return until when these attempts count, at most until the next connection of the same sockets.
 
-    `since_ns`: when the listener answered with its first SYN-ACK; of a SYN that nobody answered when it was sent last.
+    `since_ns`: time of the listener's first SYN-ACK; for an unanswered SYN time of its last transmission.
     """
     table, users = connections.verdicts.table, connections.time_waits.users
     until: Rows = since_ns + HELD_NS

@@ -1,9 +1,9 @@
-"""Half-open connections by who holds them: what a backlog has to hold (RFC 4987 §2).
+"""Half-open connections by listening socket: the content of its backlog (RFC 4987 §2).
 
-In: `Connections`, their `Phases`, and which of them. Out: `HalfOpenTally`, which makes a `HoldsHalfOpen` of each
-listening socket. Every handshake counts from its SYN-ACK until its third segment, or the RST that ends it; one that
-is never finished counts as long as its phase lasts. Only a passive open holds a place: who opens at the same time as
-its peer (RFC 9293 §3.5 Figure 7), or connects to itself, is in SYN-RECEIVED too, and has no backlog.
+In: `Connections`, their `Phases`, and a selection of them. Out: `HalfOpenTally`, which makes a `HoldsHalfOpen` for each
+listening socket. Every handshake counts from its SYN-ACK until its third segment, or the RST that ends it; an
+unfinished one counts as long as its phase lasts. Only a passive open takes a place: in a simultaneous open (RFC 9293
+§3.5 Figure 7) and a self-connect an end is also in SYN-RECEIVED, but has no backlog.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ class HoldsHalfOpen:
 
     ip: str
     port: int
-    #: What tells it from one of the same address elsewhere: a tunnel ("vxlan:7"); "" for none.
+    #: Tunnel that distinguishes it from another socket with the same address ("vxlan:7"); "" for none.
     tunnel: str
-    #: Connections that were half-open there at any time; of them those that still were when they were seen last, and
-    #: those that an RST of either end took away.
+    #: Count of connections that were ever half-open there; of those that still were at their last segment; and of those
+    #: that an RST of either end removed.
     connections: int
     left: int
     abandoned: int
-    #: Beside them, those of which no SYN was answered: if the backlog was full, this is how it shows.
+    #: Count of further connections without any answer to their SYN, which is how a full backlog shows.
     unanswered: int
-    #: The most at once, and when that was first so.
+    #: Greatest count at once, and when it was first reached.
     peak: int
     peak_ns: int
 
     @property
     def unfinished(self) -> int:
-        """Connections that were half-open there and did not open."""
+        """Count of connections that were half-open there and did not open."""
         return self.left + self.abandoned
 
 
@@ -67,14 +67,14 @@ class HalfOpenTally:
         self._unanswered = np.bincount(group[len(at) :], minlength=count)
         group = group[: len(at)]
         self._at_once = at_once(group, table["begin_ns"][at], table["end_ns"][at], count)
-        # One that was refused by mistake and came again (Figure 8) held a place twice.
+        # A connection that was reset by mistake and tried again (Figure 8) took a place twice.
         mine, first = np.unique(table["connection"][at], return_index=True)
         group = group[first]
         self._total = np.bincount(group, minlength=count)
         self._left, self._abandoned = (
             np.bincount(group[judged(claim)[mine]], minlength=count) for claim in (_holds_one_still, _was_abandoned)
         )
-        #: Groups, the highest peak first; of equal ones those that held more, then those that began sooner.
+        #: Groups, the highest peak first; of equal ones those with more connections, then those that began sooner.
         by_peak = np.lexsort((self._at_once.peak_ns, -self._total, -self._at_once.peak))
         self._by_peak = by_peak[: np.count_nonzero(self._at_once.peak)]
 
@@ -82,11 +82,11 @@ class HalfOpenTally:
         return len(self._by_peak)
 
     def holders(self, most: int | None = None) -> tuple[HoldsHalfOpen, ...]:
-        """Return what each socket held, those with the highest peak first; at most so many."""
+        """Return the half-open connections of each socket, the highest peak first; at most `most` sockets."""
         return tuple(self._holder_of(group) for group in self._by_peak[:most].tolist())
 
     def over_time(self, place: int, begin_ns: int, end_ns: int, bins: int) -> tuple[int, ...]:
-        """Return the most that were half-open at once at this place of `holders()`, in equal parts of a stretch."""
+        """Return the greatest count at once for this index of `holders()`, in equal parts of a span of time."""
         group = int(self._by_peak[place])
         return tuple(self._at_once.over_time(group, begin_ns, end_ns, bins).tolist())
 

@@ -1,8 +1,8 @@
 """How long the handshakes of each server took, as a distribution.
 
-In: `Connections`, and which of them. Out: `HandshakeTimes`, which makes a `ServerTimes` of each server. Times are as
-the capture saw them: near the client SYN to SYN-ACK is the whole round trip, near the server hardly any of it. Where a
-SYN or a SYN-ACK was repeated, which one was answered cannot be told (Karn): those times are left out, and counted.
+In: `Connections`, and a selection of them. Out: `HandshakeTimes`, which makes a `ServerTimes` for each server. Times
+depend on the point of capture: near the client SYN to SYN-ACK is the whole round trip, near the server hardly any of
+it. If a SYN or SYN-ACK was retransmitted, it is unknown which one was answered (Karn): such times are only counted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from handshake_inspect.connections.splitting.rows import RESPONDER
 
 #: First SYN to first SYN-ACK, and first SYN to third segment: columns of the `VerdictTable`.
 Measure = Literal["syn_to_syn_ack_ns", "initial_rtt_ns"]
-#: Shares, in percent, of which `ServerTimes.quantiles_ns` are the times.
+#: The quantiles in `ServerTimes.quantiles_ns`, in percent.
 QUANTILES = (0, 10, 25, 50, 75, 90, 99, 100)
 #: Parts of a histogram for each factor of ten.
 PER_DECADE = 10
@@ -33,27 +33,27 @@ class ServerTimes:
     """The handshakes of one server."""
 
     server: Endpoint
-    #: What tells it from a host of the same address elsewhere: a tunnel ("vxlan:7"); "" for none.
+    #: Tunnel that distinguishes it from another host with the same address ("vxlan:7"); "" for none.
     tunnel: str
-    #: How many were measured.
+    #: Count of handshakes measured.
     measured: int
-    #: How many are left out, because a SYN or a SYN-ACK was repeated.
+    #: Count of handshakes left out because a SYN or SYN-ACK was retransmitted.
     ambiguous: int
-    #: Of each of `QUANTILES` the smallest time that so much of those measured do not exceed (nearest rank).
+    #: For each of `QUANTILES` the smallest time that this share of those measured does not exceed (nearest rank).
     quantiles_ns: tuple[int, ...]
-    #: How many took as long, in the parts between `HandshakeTimes.edges_ns`.
+    #: Counts of handshakes by time, in the parts between `HandshakeTimes.edges_ns`.
     histogram: tuple[int, ...]
 
     @property
     def median_ns(self) -> int:
-        """Half of them took no longer."""
+        """The median time."""
         return self.quantiles_ns[QUANTILES.index(50)]
 
 
 class HandshakeTimes:
-    """Handshakes by server; only of those of which one could be measured.
+    """Handshakes by server, for servers with at least one measured handshake.
 
-    Servers are numbered by first appearance in `rows`: those of both measures of the same rows have the same numbers.
+    Servers are numbered by first appearance in `rows`, so both measures of the same rows give them the same numbers.
     """
 
     def __init__(self, connections: Connections, rows: Rows, measure: Measure) -> None:
@@ -68,23 +68,23 @@ class HandshakeTimes:
         self._ambiguous = np.bincount(group[repeated], minlength=count)
         group, taken_ns = group[~repeated], table[measure][known[~repeated]].astype(np.int64)
         order = np.lexsort((taken_ns, group))
-        #: By server, and the shortest first.
+        #: Times by server, the shortest first.
         self._taken_ns = taken_ns[order]
         self._start = np.searchsorted(group[order], np.arange(count + 1))
         measured = np.diff(self._start)
-        #: Groups, those that were measured most often first; of equal ones those that appear sooner.
+        #: Groups, those with most measured handshakes first; of equal ones those that appear sooner.
         by_count = np.lexsort((self._example, -measured))
         self._by_count = by_count[: np.count_nonzero(measured)]
-        #: Where the parts of all histograms begin and end, in ns: the first holds the shortest, the last the longest.
+        #: Edges of the parts of all histograms, in ns: the first part has the shortest time, the last the longest.
         self.edges_ns = _edges(taken_ns)
-        #: Handshakes that were measured, and those left out, of all servers together.
+        #: Count of handshakes measured, and of those left out, over all servers.
         self.measured, self.ambiguous = len(taken_ns), int(np.count_nonzero(repeated))
 
     def __len__(self) -> int:
         return len(self._by_count)
 
     def servers(self, most: int | None = None) -> tuple[ServerTimes, ...]:
-        """Return the times of each server, those measured most often first; at most so many."""
+        """Return the times of each server, those with most measured handshakes first; at most `most`."""
         return tuple(found for number in self.numbers(most).tolist() if (found := self.server(number)))
 
     def numbers(self, most: int | None = None) -> Rows:
@@ -110,7 +110,7 @@ class HandshakeTimes:
 
 
 def _edges(taken_ns: Rows) -> tuple[int, ...]:
-    """Return the edges of parts that are equal on a logarithmic scale and hold all these times.
+    """Return the edges of parts that are equal on a logarithmic scale and cover all these times.
 
     Times below a nanosecond, where the clock did not move, count as one.
     """
@@ -118,5 +118,5 @@ def _edges(taken_ns: Rows) -> tuple[int, ...]:
         return ()
     shortest, longest = max(int(taken_ns.min()), 1), max(int(taken_ns.max()), 1)
     steps = range((len(str(shortest)) - 1) * PER_DECADE, len(str(longest)) * PER_DECADE + 1)
-    # Below 10 ns some edges would be equal: whole nanoseconds are all there are.
+    # Below 10 ns some edges would be equal, as times are whole nanoseconds.
     return tuple(sorted({round(10 ** (step / PER_DECADE)) for step in steps}))

@@ -1,18 +1,18 @@
-"""In which phase each connection was, from when to when: what is drawn of many connections on one axis of time.
+"""The phases of each connection, from when to when, to draw many connections on one axis of time.
 
-In: for some whole conversations their rows, events and verdicts; then the `Connections` and until when was captured.
-Out: `Phases`, one row per phase. A phase is what both states say together; which event begins it stands in the shape,
-so Python looks at each distinct behaviour once.
+In: the rows, events and verdicts of some whole conversations; then the `Connections` and the end of the capture. Out:
+`Phases`, one row per phase. A phase is derived from the states of both ends; the event that begins it depends on the
+shape, so Python code runs once for each distinct behaviour.
 
-    opening      a SYN, and nobody has answered: the client is in SYN-SENT until it gives up
-    half-open    an end is in SYN-RECEIVED: after a passive open it holds a place in the backlog (RFC 4987 §2)
+    opening      a SYN without an answer: the client is in SYN-SENT until it gives up
+    half-open    an end is in SYN-RECEIVED: after a passive open it takes a place in the backlog (RFC 4987 §2)
     open         an end is ESTABLISHED, and none has closed
     closing      a FIN is not acknowledged yet, or both ends have sent one; an RST did not arrive
     half-closed  one direction is closed and acknowledged, the other is still open (RFC 9293 §3.6)
     time-wait    an end is in TIME-WAIT
 
-A phase that no segment ends lasts as long as its owner keeps it: TIME-WAIT as the profile says, opening and half-open
-ones as `attempts` says, others until the capture ends or the sockets are taken again.
+A phase that no segment ends lasts as long as its owner keeps it: TIME-WAIT by the profile, opening and half-open ones
+by `attempts`, others until the capture ends or the sockets are reused.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from handshake_inspect.tcp.states import State
 
 PHASES = ("opening", "half-open", "open", "closing", "half-closed", "time-wait")
 OPENING, HALF_OPEN, OPEN, CLOSING, HALF_CLOSED, TIME_WAIT = range(len(PHASES))
-#: Both ends have no connection (any more): no phase, but the end of one.
+#: Neither end has a connection (any more): not a phase, but the end of one.
 OVER = len(PHASES)
 
 _RECEIVED = {State.SYN_RECEIVED_PASSIVE, State.SYN_RECEIVED_ACTIVE}
 _CLOSING = {State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK}
-#: An end that is closing, in which state cannot be told; None is an end of which nothing is proven.
+#: An end that is closing, in an unknown state; None is an end of which nothing is proven.
 _UNTOLD = "untold"
-#: An end that had begun to open, and has no connection any more: it sent an RST, or received one.
+#: An end that had begun to open, and has no connection any more, as it sent or received an RST.
 _GONE = "gone"
 
 
@@ -58,9 +58,9 @@ class PhaseTable(Table):
         "connection": np.int64,  # row of the `VerdictTable`
         "phase": np.uint8,  # index of `PHASES`
         "begin_ns": np.int64,
-        "end_ns": np.int64,  # not before `begin_ns`; of TIME-WAIT it may lie behind the end of the capture
-        "goes_on": np.uint8,  # 1 if nothing captured ended it, and it went on when the capture ended
-        "given_up": np.uint8,  # 1 if nothing captured ended it, and it counts as long as `attempts` says
+        "end_ns": np.int64,  # not before `begin_ns`; for TIME-WAIT it may be after the end of the capture
+        "goes_on": np.uint8,  # 1 if no segment ended it, and it continued when the capture ended
+        "given_up": np.uint8,  # 1 if no segment ended it, and its length is that of `attempts`
     }
 
 
@@ -73,11 +73,11 @@ class Phases:
     captured_ns: tuple[int, int]
 
     def rows_of(self, phase: int) -> Rows:
-        """Return the rows of the table that hold this phase."""
+        """Return the rows of the table with this phase."""
         return np.flatnonzero(self.table["phase"] == phase)
 
     def unfinished(self, rows: Rows, end_ns: int) -> tuple[int, int]:
-        """Return how many attempts to connect nothing captured ended, and the most at once, on such an axis."""
+        """Return the count of attempts to connect that no segment ended, and the most at once, on such an axis."""
         rows = rows[self.table["phase"][rows] <= HALF_OPEN]
         connection = self.table["connection"][rows]
         open_ended = (self.table["goes_on"][rows] != 0) | (self.table["given_up"][rows] != 0)
@@ -86,17 +86,17 @@ class Phases:
         return int(np.count_nonzero(open_ended)), int(held.peak[0])
 
     def reach_the_end(self, rows: Rows) -> Mask:
-        """Which of these went on when the last frame was captured? Of several captures one may have ended before."""
+        """Mark those that continued at the last frame. Of several captures one may have ended before."""
         there: Mask = (self.table["goes_on"][rows] != 0) & (self.table["end_ns"][rows] >= self.captured_ns[1])
         return there
 
     def until_ns(self, rows: Rows, end_ns: int) -> Rows:
-        """Return until when these last on an axis that ends behind the last frame; what reaches it goes on there."""
+        """Return until when these last on an axis that ends after the last frame; those that reach it go on there."""
         until: Rows = np.where(self.reach_the_end(rows), end_ns, np.minimum(self.table["end_ns"][rows], end_ns))
         return until
 
     def at_once(self, rows: Rows, end_ns: int) -> Staircases:
-        """Count how many of these are in each phase at once, by the numbers of `PHASES`, on such an axis."""
+        """Count those in each phase at once, by the indices of `PHASES`, on such an axis."""
         group = self.table["phase"][rows].astype(np.int64)
         return at_once(group, self.table["begin_ns"][rows], self.until_ns(rows, end_ns), len(PHASES))
 
@@ -104,9 +104,9 @@ class Phases:
 def find_phases(
     decided: Iterable[DecidedPart], connections: Connections, until_ns: Rows, captured_ns: tuple[int, int]
 ) -> Phases:
-    """Say in which phases all connections were.
+    """Return the phases of all connections.
 
-    `decided`: everything that was decided, in the order of the `VerdictTable`. `until_ns`: until when what follows each
+    `decided`: all decided parts, in the order of the `VerdictTable`. `until_ns`: until when later segments of each
     connection would have been captured. Shape (m,).
     """
     parts, count = [], 0
@@ -119,7 +119,7 @@ def find_phases(
 
 
 def _changes(rows: ConnectionRows, events: Events, verdicts: Verdicts) -> PhaseTable:
-    """Return when each connection changed its phase; `OVER` is a change too. Ends are not known yet."""
+    """Return when each connection changed its phase, also to `OVER`. Ends are not set yet."""
     of_shape = [changes_of(one.walk) for one in verdicts.judgements]
     count = np.array([len(one) for one in of_shape], np.int64)
     ordinal, phase = np.array([change for one in of_shape for change in one], np.int64).reshape(-1, 2).T
@@ -133,12 +133,12 @@ def _changes(rows: ConnectionRows, events: Events, verdicts: Verdicts) -> PhaseT
     row[by_event] = events.row[events.start[conn[by_event]] + ordinal[by_event]]
     nothing = np.zeros(len(conn), np.int64)
     columns = {"connection": conn, "phase": phase[place], "begin_ns": rows.time_ns[row], "end_ns": nothing}
-    # Of what one segment changes only the last is so after it.
+    # Of several changes at one segment only the last remains.
     return _going_on(PhaseTable(columns | {"goes_on": nothing, "given_up": nothing}).take(~_as_next(conn, row)))
 
 
 def _going_on(changes: PhaseTable) -> PhaseTable:
-    """What goes on was not over: one end was gone, and its RST did not arrive. So what follows begins there."""
+    """Move the begin of a phase after `OVER` to that: the connection went on, as the RST of one end did not arrive."""
     begin = changes["begin_ns"]
     over = (changes["phase"] == OVER) & _as_next(changes["connection"])
     at = np.flatnonzero(over)
@@ -147,7 +147,7 @@ def _going_on(changes: PhaseTable) -> PhaseTable:
 
 
 def _with_ends(changes: PhaseTable, connections: Connections, until_ns: Rows, captured_ns: tuple[int, int]) -> Phases:
-    """Say until when each phase lasts. What has no length is left out, unless it is the last of its connection."""
+    """Set the end of each phase. Phases without length are left out, unless they are the last of a connection."""
     changes = changes.take(_has_length(changes, len(connections)))
     conn, phase, begin = (changes[name] for name in ("connection", "phase", "begin_ns"))
     last = ~_as_next(conn)
@@ -161,7 +161,7 @@ def _with_ends(changes: PhaseTable, connections: Connections, until_ns: Rows, ca
 
 
 def _has_length(changes: PhaseTable, connections: int) -> Mask:
-    """Which changes begin something that lasts, and that is not so already? Of each connection one, if there is any."""
+    """Mark the changes that begin a new phase with a length; at least one of each connection that has any."""
     conn, phase, begin = (changes[name] for name in ("connection", "phase", "begin_ns"))
     while (back := np.flatnonzero(_as_next(conn)[:-1] & (begin[1:] < begin[:-1])) + 1).size:
         begin[back] = begin[back - 1]  # a clock that was set back
@@ -177,7 +177,7 @@ def _has_length(changes: PhaseTable, connections: int) -> Mask:
 
 
 def _as_next(*columns: Rows) -> Mask:
-    """Which rows have the same values as the row behind them?"""
+    """Mark the rows with the same values as the next row."""
     same = np.ones(len(columns[0]), np.bool_)
     same[-1:] = False
     for column in columns:
@@ -188,7 +188,7 @@ def _as_next(*columns: Rows) -> Mask:
 def _lasting(last: PhaseTable, connections: Connections, until_ns: Rows) -> tuple[Rows, Mask, Mask]:
     """Return until when the last phases of connections last.
 
-    Also whether that is only where the capture ends, and whether it is only where an attempt counts as given up.
+    Also returns whether that is only the end of the capture, and whether it is only the assumed end of an attempt.
     """
     conn, phase = last["connection"], last["phase"]
     table = connections.verdicts.table
@@ -198,7 +198,7 @@ def _lasting(last: PhaseTable, connections: Connections, until_ns: Rows) -> tupl
     since_ns = np.where(phase == HALF_OPEN, last["begin_ns"], last_ns)
     attempted = np.isin(phase, [OPENING, HALF_OPEN])
     ends = np.where(attempted, np.minimum(known, held_until_ns(connections, conn, since_ns)), known)
-    # An ICMP error has told the client that nobody will answer.
+    # An ICMP error has told the client that there will be no answer.
     unreachable = connections.verdicts.judged(lambda one: one.handshake_kind == "unreachable")[conn]
     kept = (phase != TIME_WAIT) & (phase != OVER) & ~(unreachable & (phase == OPENING))
     held: Rows = np.where(kept, np.maximum(ends, last_ns), last_ns)
@@ -206,7 +206,7 @@ def _lasting(last: PhaseTable, connections: Connections, until_ns: Rows) -> tupl
 
 
 def _waited_until(connections: Connections) -> Rows:
-    """Return until when each connection's TIME-WAIT was owed, of two the longer one. Shape (m,)."""
+    """Return until when each connection's TIME-WAIT lasted, of two the later one. Shape (m,)."""
     until = np.zeros(len(connections), np.int64)
     np.maximum.at(until, connections.time_waits.table["connection"], connections.time_waits.until_ns)
     return until
@@ -214,7 +214,7 @@ def _waited_until(connections: Connections) -> Rows:
 
 @lru_cache(maxsize=4096)
 def changes_of(walk: Walk) -> tuple[tuple[int, int], ...]:
-    """Return the phases of one behaviour: with which event each begins (NONE: with the first segment), and which."""
+    """Return the phases of one behaviour: the event that begins each (NONE: the first segment), and the phase."""
     states: list[State | str | None] = [*walk.start]
     found: list[tuple[int, int]] = []
     begun = phase_of(*states)
@@ -233,14 +233,14 @@ def changes_of(walk: Walk) -> tuple[tuple[int, int], ...]:
 
 
 def phase_of(originator: State | str | None, responder: State | str | None) -> int | None:
-    """Return the phase in which two states are together; None if they tell none."""
+    """Return the phase for a pair of states; None if they determine none."""
     both = {originator, responder}
     if State.TIME_WAIT in both:
         return TIME_WAIT
     if both & _RECEIVED:
         return HALF_OPEN
     if State.SYN_SENT in both:
-        # Whoever has refused answers no more, though no capture shows that its RST arrived.
+        # An end that has refused does not answer any more, even if its RST is not shown to have arrived.
         return OVER if _GONE in both else OPENING
     if State.FIN_WAIT_2 in both and both <= {State.FIN_WAIT_2, State.CLOSE_WAIT, State.ESTABLISHED, None}:
         return HALF_CLOSED
