@@ -9,7 +9,7 @@ each packet was there by that judgement (`shown_each`). It must be the same in a
 it must be certain for the whole:
 
 - If each packet was there once, fewer than most can be copies: a copy has no new information, and rows without new
-information stay, or are counted (`echoes`).
+  information stay, or are counted (`echoes`).
 - If each was there several times, most are, in a conversation with that many removed copies.
 
 Whether several captures have the same stretch of a conversation (`elsewhere`) also depends on all of it. Here it is
