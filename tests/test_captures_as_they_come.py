@@ -336,8 +336,10 @@ def test_the_copies_that_a_mirror_shows_in_the_next_file_of_a_rotation_are_copie
     (plain,) = inspect(saved(tmp_path / "plain.pcap", transfer)).connections
     doubled = sorted((copy for one in transfer for copy in (one, later(one, 4 * MS))), key=lambda one: one.time_ns)
     files = [saved(tmp_path / f"{at}.pcap", doubled[at : at + 3001]) for at in range(0, len(doubled), 3001)]
-    for fold in (True, False):
-        result = inspect(files, fold=fold, block_octets=20_000)
+    folded = Inspector()
+    folded.analysis.gathering = GatheredRows(fold_rows=512, long_rows=16)
+    folded.read([Input(file, block_octets=20_000) for file in files])
+    for result in (folded.result(), inspect(files, fold=False)):
         (found,) = result.connections
         assert (found.segments, found.octets, found.states) == (plain.segments, plain.octets, plain.states)
         assert result.copies == {"mirror": len(transfer)}

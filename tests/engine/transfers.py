@@ -171,6 +171,13 @@ def over_minutes(rng: random.Random) -> list[Sent]:
     return found
 
 
+def shown_twice(rng: random.Random, sent: list[Sent]) -> list[Sent]:
+    """Show everything twice, from the beginning to the end, as a port mirror does."""
+    delay_ns = rng.choice((50, 300, 3000, 9000)) * MICROSECOND_NS
+    again = [(replace(one, time_ns=one.time_ns + delay_ns), ends) for one, ends in sent]
+    return sorted([*sent, *again], key=lambda one: one[0].time_ns)
+
+
 def mirrored(rng: random.Random, sent: list[Sent]) -> list[Sent]:
     """Show everything twice, or more often, from one point in time to another, as a mirror or loopback does."""
     a, b = sorted(rng.choice((0, len(sent), rng.randrange(len(sent) + 1))) for _ in "ab")

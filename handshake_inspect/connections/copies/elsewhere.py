@@ -30,6 +30,7 @@ from handshake_inspect.connections.copies.packets import (
     end_of,
     in_capture,
     shown_in,
+    some_follow,
 )
 from handshake_inspect.connections.copies.runs import CERTAIN_COPIES, Places
 from handshake_inspect.sets import begins_run, consecutive, first_of_runs, set_of
@@ -65,7 +66,7 @@ def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Cop
 def _sources(packets: Packets, places: Places, at: Rows) -> Rows:
     """Return the source of each of these places: a capture, or a lane of captures that follow each other."""
     capture, packet, conversation = places.capture[at].astype(np.int64), places.packet[at], places.conversation[at]
-    if packets.lanes is None or len(set_of(packets.lanes)) == len(packets.lanes):
+    if not some_follow(packets.lanes):
         return capture
     lane = packets.lanes[capture]
     order = np.lexsort((places.row[at], lane, packet))
@@ -82,8 +83,7 @@ def _sources(packets: Packets, places: Places, at: Rows) -> Rows:
     common = np.bincount(place[set_of(np.append(before[telling], behind[telling]))], minlength=packets.places)
     same_stretch = np.bincount(packets.place) == common
     same_stretch |= packets.has(shown_in(shown_in(pairs[times >= CERTAIN_COPIES])))
-    of_captures = same_stretch[place]
-    sources: Rows = np.where(of_captures, capture, lane)
+    sources: Rows = np.where(same_stretch[place], capture, lane)
     return sources
 
 

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Column, Mask, Rows
+from handshake_inspect.sets import set_of
 
 #: Causes of copies: a capture of loopback, where a packet leaves and arrives; a port mirror, where it enters and leaves
 #: the switch, or a bridge; a router, on its other side, as the time to live shows; another capture.
@@ -57,6 +58,11 @@ def end_of(columns: Mapping[str, Column], rows: Rows | slice = slice(None)) -> R
     """Return the number of the end that sent each of these rows."""
     end: Rows = columns["conversation"][rows].astype(np.int64) << 1 | columns["from_higher"][rows]
     return end
+
+
+def some_follow(lanes: Rows | None) -> TypeGuard[Rows]:
+    """Return whether captures follow each other in time, as files of a rotation: then they share a lane."""
+    return lanes is not None and len(set_of(lanes)) < len(lanes)
 
 
 @dataclass

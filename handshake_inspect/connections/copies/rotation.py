@@ -14,14 +14,19 @@ from dataclasses import replace
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.copies.packets import COPY_WITHIN_NS, LOOPBACK_WITHIN_NS, Copies, Packets
+from handshake_inspect.connections.copies.packets import (
+    COPY_WITHIN_NS,
+    LOOPBACK_WITHIN_NS,
+    Copies,
+    Packets,
+    some_follow,
+)
 from handshake_inspect.connections.copies.runs import Places, kinds_of
-from handshake_inspect.sets import set_of
 
 
 def with_next_file(packets: Packets, places: Places, inside: Copies) -> Copies:
     """Add the copies in the next file of a rotation to those `inside` one capture."""
-    if packets.lanes is None or len(set_of(packets.lanes)) == len(packets.lanes):
+    if not some_follow(packets.lanes):
         return inside
     at = np.flatnonzero(_alone(packets, places, inside))
     lane = packets.lanes[places.capture[at]]

@@ -32,6 +32,7 @@ from handshake_inspect.connections.copies.packets import (
     in_capture,
     scene_of,
     shown_in,
+    some_follow,
 )
 from handshake_inspect.connections.copies.runs import CERTAIN_COPIES
 from handshake_inspect.connections.folding.compact import may_copy_another_connection
@@ -146,7 +147,7 @@ def _few_of_others(rows: StoredRows, lanes: Rows | None) -> Rows:
 
     That is known when all captures are read (`elsewhere`), but not when a part is folded.
     """
-    if lanes is None or len(set_of(lanes)) == len(lanes):
+    if not some_follow(lanes):
         return NO_ROWS
     conversation, copies = rows["conversation"].astype(np.int64), rows.copies(OTHERS)
     some = np.flatnonzero(copies)
