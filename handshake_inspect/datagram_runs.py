@@ -10,7 +10,7 @@ often it was shown, and whether it has an identification. Runs that are over and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.connections.copies.copies import find_all_copies, shown_each
 from handshake_inspect.connections.copies.packets import ELSEWHERE, ONE_BY_ONE, Packets, in_capture
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_runs
 from handshake_inspect.table import DatagramTable
 
@@ -69,7 +70,7 @@ class KeptDatagrams(DatagramTable):
         return octets
 
 
-@dataclass
+@mutable
 class DatagramCounts:
     """What rows of datagrams stand for. Arrays of shape (n,)."""
 

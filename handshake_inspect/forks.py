@@ -17,9 +17,10 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from handshake_inspect.plain import mutable
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -122,7 +123,7 @@ def ready(copies: Iterable[Fork[Asked, Made]]) -> list[Fork[Asked, Made]]:
     return wait(copies)  # type: ignore[arg-type,return-value]  # accepts any object with `fileno`
 
 
-@dataclass
+@mutable
 class _Ended:
     """Sent after all results: the error that ended the work, or None."""
 

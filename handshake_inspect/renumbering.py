@@ -5,12 +5,13 @@ In: `Names` of a part. Out: a `Renumbering` of its tables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.plain import mutable
 from handshake_inspect.table import Names, Table, bounded_number
 
 T = TypeVar("T", bound=Table)
@@ -20,7 +21,7 @@ Numbers = NDArray[Any]
 REFERS_TO = {"encapsulation": "encapsulation", "tunnel": "tunnel", "options": "options", "options_elsewhere": "options"}
 
 
-@dataclass
+@mutable
 class Renumbering:
     """The numbers in the run, by the numbers in a part. Numbers that are not given stay as they are."""
 

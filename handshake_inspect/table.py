@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike
 
 from handshake_inspect.arrays import Column
 from handshake_inspect.narrow import Narrow, repeated
+from handshake_inspect.plain import mutable
 
 #: Value of `packet_type` where the link layer does not record the direction of a frame.
 PACKET_TYPE_UNKNOWN = 255
@@ -315,7 +316,7 @@ def bounded_number(names: Numbered[str], name: str) -> int:
     return names.number(name if len(names) < MOST_NAMES or name in names else ONE_MORE)
 
 
-@dataclass
+@mutable
 class Names:
     """The values of the numbers in the columns `encapsulation`, `tunnel` and `options`, for a whole run.
 
@@ -335,7 +336,7 @@ class Names:
         return replace(self, options=OptionLists(most=None))
 
 
-@dataclass
+@mutable
 class Block:
     """The decoded rows of one block of records."""
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from handshake_inspect.plain import mutable
 
 T = TypeVar("T")
 #: Limits on the characters of one text, and of all texts together.
@@ -23,7 +25,7 @@ MOST_CHARACTERS, MOST_IN_ALL = 4096, 8 << 20
 MOST_COMMENTS, MOST_INTERFACES, MOST_NAMED, MOST_FRAMES, MOST_OF_ONE = 100, 1000, 10_000, 10_000, 20
 
 
-@dataclass
+@mutable
 class InterfaceAbout:
     """What the file says about one interface. None: nothing."""
 
@@ -42,7 +44,7 @@ class InterfaceAbout:
     comments: list[str] = field(default_factory=list)
 
 
-@dataclass
+@mutable
 class About:
     """What a file says about itself."""
 

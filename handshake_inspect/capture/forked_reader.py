@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from itertools import islice
 from typing import Any, Generic, Self, TypeVar
 
@@ -21,6 +21,7 @@ from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.records import Damage, Frames, Records
 from handshake_inspect.capture.source import Reader
 from handshake_inspect.forks import ForkAhead, ForkDied
+from handshake_inspect.plain import mutable
 from handshake_inspect.renumbering import Renumbering, numbered
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable, Table
 
@@ -35,7 +36,7 @@ BLOCKS_AHEAD = 8
 KINDS = [one.name for one in fields(Names)]
 
 
-@dataclass
+@mutable
 class _CaptureFacts:
     """What a reader and its decoder know so far about the capture as a whole."""
 
@@ -51,7 +52,7 @@ class _CaptureFacts:
         return cls(reader.damage, reader.dropped, reader.about, reader.headers, decoder.unread())
 
 
-@dataclass
+@mutable
 class _SentColumns(Generic[T]):
     """The columns of a table that are not all zero."""
 
@@ -76,7 +77,7 @@ class _SentColumns(Generic[T]):
         return table if of_run is None else of_run.of(table)
 
 
-@dataclass
+@mutable
 class _SentBlock:
     """A block as the fork sends it."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from handshake_inspect.capture.order import INTERFACES_NS, Disorder, Ordering
 from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, PieceQueue, Place
 from handshake_inspect.capture.records import Frames
 from handshake_inspect.capture.summary import CaptureSummary
+from handshake_inspect.plain import mutable
 from handshake_inspect.table import Block, SegmentTable
 
 #: Most captures read at the same time: of more that overlap, the others wait until one ends.
@@ -30,7 +30,7 @@ LATEST_NS = (1 << 63) - 1
 Blocks = Iterator[tuple[Frames, Block]]
 
 
-@dataclass
+@mutable
 class Feed:
     """One capture, not opened yet."""
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, PieceQueue, piece_of, sorted_piece, tables_of
 from handshake_inspect.capture.records import Frames
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_runs
 from handshake_inspect.table import Block, SegmentTable, Table
 
@@ -39,7 +39,7 @@ QUEUE_RECORDS = 1 << 17
 MOST_JUMPS = (1 << 16) - 1
 
 
-@dataclass
+@mutable
 class Disorder:
     """What was found about times that step back."""
 
@@ -111,7 +111,7 @@ def _note_jumps(block: Block, jumps: NDArray[np.int64]) -> None:
     block.segments.columns["clock"] = np.minimum(jumps, MOST_JUMPS).astype(np.uint16)
 
 
-@dataclass
+@mutable
 class Keys:
     """The sort keys of the records of a block. Shape (n,), one entry per record."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.plain import mutable
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
 Times = NDArray[np.int64]
@@ -31,7 +31,7 @@ def tables_of(block: Block) -> tuple[Table, Table, Table]:
     return block.segments, block.datagrams, block.icmp_errors
 
 
-@dataclass
+@mutable
 class Piece:
     """Rows of the three tables of a block, each in order of keys, and of captures where keys are equal."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.order import Disorder
+from handshake_inspect.plain import mutable
 
 
-@dataclass
+@mutable
 class CaptureSummary:
     """Facts about one file, pipe or interface."""
 

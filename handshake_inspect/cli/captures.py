@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -22,6 +22,7 @@ from handshake_inspect.cli.output import remark
 from handshake_inspect.cli.progress import Progress
 from handshake_inspect.jobs import cores
 from handshake_inspect.memory import keep_room
+from handshake_inspect.plain import mutable
 from handshake_inspect.processes import Workers
 from handshake_inspect.quantities import counted
 from handshake_inspect.table import Names
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-@dataclass
+@mutable
 class FilesRead:
     """The inspection of the files, and what went wrong."""
 

@@ -7,7 +7,7 @@ objects are made only for the rest, and only if `--where` or `--sort` needs them
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -18,6 +18,7 @@ from handshake_inspect.cli.options import SelectionOptions
 from handshake_inspect.cli.output import remark
 from handshake_inspect.conditions.moments import MomentError, parse_moment
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
+from handshake_inspect.plain import mutable
 from handshake_inspect.quantities import counted
 
 if TYPE_CHECKING:  # options are understood before what they choose from is imported
@@ -31,7 +32,7 @@ T = TypeVar("T")
 Streams = NDArray[np.int64]
 
 
-@dataclass
+@mutable
 class Choice:
     """The selection of the options, and how many connections `--limit` left out."""
 

@@ -13,7 +13,7 @@ import fnmatch
 import glob
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import click
@@ -23,6 +23,7 @@ from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.capture.remote import is_remote, is_remote_pattern, remote_names
 from handshake_inspect.cli.output import remark
 from handshake_inspect.expect.beside import ENDING
+from handshake_inspect.plain import mutable
 from handshake_inspect.quantities import counted
 
 #: Octets read at once to tell what a file is: enough for the first header, also when it is compressed.
@@ -31,7 +32,7 @@ LOOK_OCTETS = 4096
 INDEX_ENDING = ".hsi"
 
 
-@dataclass
+@mutable
 class NamedFiles:
     """The files that the names mean, and whether a name could not be used."""
 

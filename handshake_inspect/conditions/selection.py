@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask
 from handshake_inspect.conditions.moments import Moment
-from handshake_inspect.plain import plain
+from handshake_inspect.plain import mutable, plain
 
 if TYPE_CHECKING:  # options are parsed before the engine is imported
     from handshake_inspect.exchanges import Exchange
@@ -68,7 +67,7 @@ def stream_ranges(text: str) -> tuple[StreamRange, ...]:
     return tuple(ranges)
 
 
-@dataclass
+@mutable
 class Selection:
     """Criteria that must all hold; those that are None or empty exclude nothing."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +19,7 @@ from handshake_inspect.connections.splitting.split import Split, StoredRows
 from handshake_inspect.connections.steps.step_rows import StepColumns
 from handshake_inspect.connections.steps.steps import steps_of
 from handshake_inspect.pairs import KeyTable
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
 from handshake_inspect.tcp.sack import leaves_out_blocks
@@ -29,7 +29,7 @@ class FoldedError(Exception):
     """The segments of a connection were folded, and must be read again to be described one by one."""
 
 
-@dataclass
+@mutable
 class DecidedPart:
     """Some whole conversations, decided together."""
 

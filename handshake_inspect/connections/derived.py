@@ -11,8 +11,6 @@ captured nor, for the first time, a hole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,9 +29,10 @@ from handshake_inspect.connections.zeek.gaps import Gaps, find_gaps
 from handshake_inspect.connections.zeek.in_step import watch_all
 from handshake_inspect.connections.zeek.reach import find_reach
 from handshake_inspect.connections.zeek.tokens import token_strings
+from handshake_inspect.plain import mutable
 
 
-@dataclass
+@mutable
 class DerivedWords:
     """The terms of other tools for `m` connections."""
 

@@ -7,19 +7,20 @@ may have a different list on each SYN, but only some dozens of distinct offers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.plain import frozen
 from handshake_inspect.tcp.options import Options, gist, is_cut, parse
 
 #: Cookies and keys are zeroed, so even lists with random ones repeat.
 _parsed = lru_cache(maxsize=1 << 14)(parse)
 
 
-@dataclass(frozen=True)
+@frozen
 class OfferedOptions:
     """What each option list offers."""
 

@@ -5,7 +5,6 @@ In: `Connections`, which know the conversation of each, and which of its two soc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.pairs import address, exchanged
+from handshake_inspect.plain import mutable
 
 
 def stretch(rows: Rows) -> Rows | slice:
@@ -24,7 +24,7 @@ def stretch(rows: Rows) -> Rows | slice:
     return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
-@dataclass
+@mutable
 class Sockets:
     """Sockets in columns. Shape (n,) each."""
 

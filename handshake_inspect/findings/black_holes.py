@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.option_lists import of_lists
 from handshake_inspect.findings.rule import WARN, rule
 from handshake_inspect.findings.segment_sizes import DEFAULT_MSS, offered_mss, path_mtu_errors
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_equal, first_of_runs
 
 #: A segment that is lost so often, while others pass, is not lost by chance.
@@ -76,7 +76,7 @@ def _is_unheard(e: Evidence, ends: Mask) -> Mask:
     return unheard
 
 
-@dataclass
+@mutable
 class _Parted:
     """Octets that passed only in smaller segments: for each end the first ones. Arrays of shape (k,)."""
 

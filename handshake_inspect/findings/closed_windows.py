@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.moments import ROW_BITS
 from handshake_inspect.connections.splitting.rows import RST, SYN
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.plain import mutable
 
 
-@dataclass
+@mutable
 class ClosedWindows:
     """Each time that an end closed its window although its peer had not closed the connection."""
 

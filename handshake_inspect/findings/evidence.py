@@ -12,7 +12,7 @@ in the middle of a transfer, else it would depend on the size of the blocks in w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from handshake_inspect.connections.deciding.answers import ResetTable, Verdicts,
 from handshake_inspect.connections.deciding.found import NO_FRAME, FindingRows
 from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.findings.segments import PartSegments
+from handshake_inspect.plain import mutable
 from handshake_inspect.table import frame_numbers
 
 #: Sooner than this no timer sends anything again (Linux: 200 ms with a measured round trip; RFC 6298 §2.1: 1 s).
@@ -32,7 +33,7 @@ RETRANSMISSION_NS = 200_000_000
 T = TypeVar("T")
 
 
-@dataclass
+@mutable
 class Evidence(PartSegments):
     """Some whole conversations, what was decided about them, and what rules share."""
 

@@ -9,7 +9,6 @@ the first one that fits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, auto
 from functools import cached_property
 
@@ -21,6 +20,7 @@ from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.moments import ROW_BITS
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_equal, first_of_runs, set_of
 
 #: After so long without a word an abort is rather that of somebody who had waited.
@@ -46,7 +46,7 @@ class Cause(IntEnum):
     LINGER = auto()  # nothing was left to read
 
 
-@dataclass
+@mutable
 class ResetCauses:
     """All RSTs, in the order of `Evidence.resets`. All arrays have shape (k,)."""
 

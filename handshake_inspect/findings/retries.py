@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
+from handshake_inspect.plain import mutable
 from handshake_inspect.quantities import listed
 from handshake_inspect.sets import set_of
 from handshake_inspect.tcp.time_wait import SECOND_NS
@@ -54,7 +54,7 @@ def _syn_acks(e: Evidence) -> Rows:
     return at[acknowledging]
 
 
-@dataclass
+@mutable
 class _Tries:
     """SYNs, or SYN-ACKs, that a timer sent again."""
 

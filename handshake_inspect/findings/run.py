@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +23,7 @@ from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.sockets import Sockets
-from handshake_inspect.plain import plain
+from handshake_inspect.plain import mutable, plain
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: Listeners, or hosts, that one rule tells of: those that it concerns most.
@@ -63,7 +63,7 @@ def covered_until_ns(captures: Sequence[CaptureSummary]) -> list[int]:
     return until
 
 
-@dataclass
+@mutable
 class Groups:
     """Groups of connections that have something in common, numbered by first appearance."""
 
@@ -84,7 +84,7 @@ class Groups:
         return np.bincount(self.number[which], minlength=len(self.example)) if which.any() else 0 * self.sizes
 
 
-@dataclass
+@mutable
 class Run:
     """All verdicts about a run."""
 

@@ -6,7 +6,6 @@ In: `DecidedPart`. Segments are named by their rows in `ConnectionRows`, of shap
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -27,10 +26,11 @@ from handshake_inspect.connections.splitting.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.splitting.split import first_among, last_among
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_runs, set_of
 
 
-@dataclass
+@mutable
 class PartSegments:
     """The segments of some whole conversations."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from handshake_inspect.findings.black_holes import repeated_in_vain, swallowed
 from handshake_inspect.findings.closed_windows import closed_windows
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
+from handshake_inspect.plain import mutable
 
 #: From so many retransmissions on they are reported (Suricata's number).
 MANY = 10
@@ -112,7 +112,7 @@ def peer_silent(e: Evidence) -> Iterator[FindingRows]:
     )
 
 
-@dataclass
+@mutable
 class _Unheeded:
     """Ends that repeated data or keep-alives, of which nothing was acknowledged; an entry for each."""
 

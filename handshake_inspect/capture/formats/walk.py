@@ -10,7 +10,7 @@ one disproves that start, and the range is walked again by the plain loop. So it
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import field
 from struct import Struct
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, gathered
+from handshake_inspect.plain import mutable
 
 Offsets = NDArray[np.int64]
 Words = NDArray[np.uint32]
@@ -34,7 +35,7 @@ WINDOW_OCTETS = 1 << 8
 PLAUSIBLE_RECORDS, PLACES_TRIED = 4, 64
 
 
-@dataclass
+@mutable
 class Chain(ABC):
     """How a format chains its records."""
 

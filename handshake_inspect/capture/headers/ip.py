@@ -8,7 +8,7 @@ RFC 4302 §2. Lengths are those of the IP header; what was captured only says wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self, cast
 
 import numpy as np
@@ -31,6 +31,7 @@ from handshake_inspect.capture.headers.layers import (
     of,
     rows_of,
 )
+from handshake_inspect.plain import mutable
 
 #: Headers of one IPv6 packet after the first; more are taken for damage.
 MOST_EXTENSIONS = 32
@@ -69,7 +70,7 @@ FOLLOWED: dict[int, tuple[int, ...]] = {4: (AUTHENTICATION,), 6: EXTENSIONS}
 IPV4_FRAGMENT, IPV6_FRAGMENT = 0x3FFF, 0xFFF9
 
 
-@dataclass
+@mutable
 class Headers(Layer):
     """IP headers of a slice: `octets` has in a row those of each, without options, and the TRANSPORT_OCTETS behind."""
 
@@ -89,7 +90,7 @@ class Headers(Layer):
         return replace(super().only(chosen), octets=rows_of(self.octets, chosen), there=self.there.take(chosen))
 
 
-@dataclass
+@mutable
 class Packets(Layer):
     """IP packets of a slice whose transport headers stand in one column of `transport`; `at`: where in the frame."""
 

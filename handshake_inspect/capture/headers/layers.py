@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum, auto
 from typing import Any, Self, TypeVar
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.capture.source import gathered
+from handshake_inspect.plain import mutable
 from handshake_inspect.table import Names, Numbered, bounded_number
 
 Matrix = NDArray[np.uint8]
@@ -69,7 +70,7 @@ class Header(Enum):
     ICMP = auto()
 
 
-@dataclass
+@mutable
 class Layer:
     """Frames of a slice in which one kind of header stands next."""
 
@@ -137,7 +138,7 @@ def of(value: PerRow, chosen: Mask | Rows) -> PerRow:
     return value if isinstance(value, int) else value[chosen]
 
 
-@dataclass
+@mutable
 class Slice:
     """The octets of a slice, and what its headers say."""
 
@@ -264,7 +265,7 @@ class Slice:
         return layer
 
 
-@dataclass
+@mutable
 class FragmentRows:
     """IP fragments of a slice: where their IP headers stand, and what each says of itself."""
 
@@ -281,7 +282,7 @@ class FragmentRows:
     identification: Rows
 
 
-@dataclass
+@mutable
 class CompressedRows:
     """IP packets of a slice with IPComp (RFC 3173): where their IP headers stand."""
 

@@ -11,7 +11,6 @@ left of it is whole words, it ends with CUT, the beginning of an option of which
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from struct import Struct
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.headers.layers import field_of
-from handshake_inspect.plain import plain
+from handshake_inspect.plain import mutable, plain
 from handshake_inspect.table import OptionLists
 
 END, NO_OPERATION, SACK, TIMESTAMPS = 0, 1, 5, 8
@@ -38,7 +37,7 @@ WORDS_OCTETS = 8
 MOST_LAYOUTS = 16
 
 
-@dataclass
+@mutable
 class OptionColumns:
     """One entry per segment; see `SegmentTable`."""
 

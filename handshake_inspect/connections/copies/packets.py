@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, TypeGuard
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Column, Mask, Rows
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import set_of
 
 #: Causes of copies: a capture of loopback, where a packet leaves and arrives; a port mirror, where it enters and leaves
@@ -65,7 +66,7 @@ def some_follow(lanes: Rows | None) -> TypeGuard[Rows]:
     return lanes is not None and len(set_of(lanes)) < len(lanes)
 
 
-@dataclass
+@mutable
 class Packets:
     """Rows of packets, some of which may be copies. Arrays have shape (n,) unless noted."""
 
@@ -136,7 +137,7 @@ class Packets:
         return marked
 
 
-@dataclass
+@mutable
 class CopyEvidence:
     """Counts of packets by capture number; those of a whole run are the sum over its parts."""
 
@@ -167,7 +168,7 @@ class CopyEvidence:
         )
 
 
-@dataclass
+@mutable
 class Copies:
     """The rows that are copies of a packet."""
 

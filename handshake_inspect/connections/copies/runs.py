@@ -6,7 +6,6 @@ In: `Packets`, and the `Places` that group equal ones. Out: the places that are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +22,7 @@ from handshake_inspect.connections.copies.packets import (
     scene_of,
     shown_in,
 )
+from handshake_inspect.plain import mutable
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
 #: Packets of a conversation that must certainly be there more than once, or one in each direction; on loopback one is
@@ -32,7 +32,7 @@ CERTAIN_COPIES = 3
 MOST_COPIES = 63
 
 
-@dataclass
+@mutable
 class Places:
     """Rows of packets that equal others, grouped by equality. Arrays of shape (p,)."""
 
@@ -179,7 +179,7 @@ def kinds_of(loopback: Mask, routed: Mask) -> NDArray[np.uint8]:
     return np.where(routed, ROUTER, np.where(loopback, LOOPBACK, MIRROR)).astype(np.uint8)
 
 
-@dataclass
+@mutable
 class Scenes:
     """Totals of the scenes. Arrays of shape (s,)."""
 

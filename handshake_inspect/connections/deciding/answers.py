@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from handshake_inspect.connections.deciding.found import Coded
 from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.memory import give_back
+from handshake_inspect.plain import mutable
 from handshake_inspect.quantities import octets_in_words
 from handshake_inspect.table import Growing, Table
 
@@ -212,7 +213,7 @@ def reset_reason(resets: ResetTable, row: int) -> str:
     return RESET_REASONS[int(resets["reason"][row])].words.format(n=octets_in_words(int(resets["distance"][row])))
 
 
-@dataclass
+@mutable
 class Verdicts:
     """The answers about all connections of a run."""
 

@@ -8,7 +8,6 @@ compares.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, cast
 
@@ -26,12 +25,13 @@ from handshake_inspect.connections.events.numbers import Numbers
 from handshake_inspect.connections.events.resets import Resets
 from handshake_inspect.connections.events.shapes import find_shapes
 from handshake_inspect.connections.splitting.rows import ConnectionRows
+from handshake_inspect.plain import mutable
 
 #: Most octets of representatives to remember: larger sets do not recur in the next partition, and would take memory.
 SAME_OCTETS = 1 << 16
 
 
-@dataclass
+@mutable
 class Behaviour:
     """Results from the numbers of `m` connections: events, shapes, books, other tools' terms."""
 

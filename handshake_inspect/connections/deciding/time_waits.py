@@ -10,7 +10,7 @@ SYN is accepted. The accepting end must itself begin above all numbers that it u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.connection import Outcome
 from handshake_inspect.connections.deciding.answers import CUTS, NONE, RESTARTING, Verdicts, VerdictTable, WaitTable
+from handshake_inspect.plain import mutable
 from handshake_inspect.tcp.seqnum import MODULUS
 from handshake_inspect.tcp.time_wait import Profile
 
@@ -29,7 +30,7 @@ RULES = {"expired": 1, "timestamps": 2, "initial-number": 4}
 NOT_TAKEN = ("refused", "unreachable", "unanswered")
 
 
-@dataclass
+@mutable
 class NextConnections:
     """The next connection between the sockets of each TIME-WAIT. Shape (n,) each, NONE where unknown."""
 
@@ -54,7 +55,7 @@ class NextConnections:
         return NextConnections(**columns | {"rules": _in_rows(rows, count, self.rules, 0)})
 
 
-@dataclass
+@mutable
 class TimeWaits:
     """`n` TIME-WAITs. Shape (n,) each."""
 

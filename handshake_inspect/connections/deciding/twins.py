@@ -15,7 +15,7 @@ changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.moments import NEVER, later_by
 from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, RESPONDER, SYN, ConnectionRows
 from handshake_inspect.pairs import GOLDEN
+from handshake_inspect.plain import frozen, mutable
 from handshake_inspect.sets import consecutive, numbered, set_of
 
 T = TypeVar("T", bound=np.generic)
@@ -55,7 +56,7 @@ _COLUMN = np.array(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Representatives:
     """`k` connections that represent all. Those of two partitions are equal if their compared contents are."""
 
@@ -67,7 +68,7 @@ class Representatives:
     fast_open_option: Mask = field(compare=False)
 
 
-@dataclass
+@mutable
 class Twins:
     """`m` connections, each equal to one of `k` representatives."""
 

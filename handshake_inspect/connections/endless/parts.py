@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -14,11 +14,12 @@ from handshake_inspect.connections.endless.looks import LookTable
 from handshake_inspect.connections.folding.duplicates import CollapsedRows, shown_by
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.splitting.split import StoredRows
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import consecutive, set_of
 from handshake_inspect.table import frame_numbers
 
 
-@dataclass
+@mutable
 class LookedAtPart:
     """Whole conversations that are checked for connections to release."""
 
@@ -96,7 +97,7 @@ class LookedAtPart:
         return errors.take(leaves[errors["connection"]])
 
 
-@dataclass
+@mutable
 class GoneParts:
     """Everything released in a round, part by part."""
 

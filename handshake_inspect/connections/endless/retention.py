@@ -14,7 +14,7 @@ it: 2 hours and 4 minutes without a segment (RFC 5382 REQ-5).
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from handshake_inspect.connections.deciding.answers import NONE, Verdicts
 from handshake_inspect.connections.deciding.time_waits import find_next_users
 from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.splitting.split import StoredRows
-from handshake_inspect.plain import plain
+from handshake_inspect.plain import mutable, plain
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 UNANSWERED_NS = 64 * SECOND_NS
@@ -83,7 +83,7 @@ class Retention:
         return np.where(alone, np.minimum(quiet_ns, STUCK_NS), quiet_ns)
 
 
-@dataclass
+@mutable
 class LetGo:
     """Counts of what was released."""
 

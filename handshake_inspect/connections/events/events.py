@@ -27,8 +27,6 @@ and of the states after it only those are known to which an RST leads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,6 +59,7 @@ from handshake_inspect.connections.splitting.rows import (
     ConnectionRows,
     lifted,
 )
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_equal
 from handshake_inspect.tcp.states import Event
 
@@ -82,7 +81,7 @@ _GROUP_ORDER = {
 }
 
 
-@dataclass
+@mutable
 class Events:
     """`k` events of `m` connections, sorted by connection and moment."""
 

@@ -5,7 +5,6 @@ In: a `Shape`. Out: `Judgement`. Once per shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from handshake_inspect.connections.connection import End, EndOrBoth, FastOpen, HandshakeKind, TeardownKind
@@ -13,7 +12,7 @@ from handshake_inspect.connections.events.events import RESPONDER_BIT, UNPLACED_
 from handshake_inspect.connections.events.machine import ASSUMED, RESETS, Move, Walk, walk
 from handshake_inspect.connections.events.shapes import Fact, Shape
 from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER
-from handshake_inspect.plain import plain
+from handshake_inspect.plain import frozen, plain
 from handshake_inspect.tcp.states import EVENTS, Event, State, StateName
 
 SIDES: tuple[End, End] = ("originator", "responder")
@@ -43,7 +42,7 @@ class Waiting:
     cut: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Judgement:
     """Everything that equal shapes have in common. Field names as in the JSON contract."""
 

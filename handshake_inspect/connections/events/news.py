@@ -11,8 +11,6 @@ seems to repeat after that is an old copy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
@@ -30,10 +28,11 @@ from handshake_inspect.connections.moments import (
 )
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.splitting.split import last_of
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import begins_run, set_of
 
 
-@dataclass
+@mutable
 class News:
     """When each end learnt that its SYN (or its FIN) was acknowledged."""
 

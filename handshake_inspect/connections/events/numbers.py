@@ -5,8 +5,6 @@ In: `ConnectionRows`. Out: `Numbers`. RFC 9293 §3.4 and §3.10.7.4 (fifth: chec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
@@ -25,10 +23,11 @@ from handshake_inspect.connections.splitting.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.splitting.split import first_of
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import count_to, set_of
 
 
-@dataclass
+@mutable
 class Numbers:
     """What the acknowledgments and sequence numbers of each end amount to."""
 

@@ -9,8 +9,6 @@ acknowledge its SYN: one behind a SYN-ACK waits too, until that is proven to hav
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
@@ -28,9 +26,10 @@ from handshake_inspect.connections.splitting.rows import (
     of_side,
 )
 from handshake_inspect.connections.splitting.split import first_of, last_of
+from handshake_inspect.plain import mutable
 
 
-@dataclass
+@mutable
 class Resets:
     """All RST rows."""
 

@@ -15,7 +15,7 @@ row that stays, now and later, both maxima are unchanged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ from handshake_inspect.connections.splitting.rows import (
 )
 from handshake_inspect.connections.splitting.split import COPY_COLUMNS, Split, StoredRows, first_of, split
 from handshake_inspect.connections.zeek.reach import at_thresholds, find_reach, repeated_payload
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_runs
 from handshake_inspect.tcp.states import Event
 
@@ -49,7 +50,7 @@ STEP_BITS = 29
 LEAST_GOING_ON = 16
 
 
-@dataclass
+@mutable
 class Progress:
     """The progress of each side at each row, this row included. Two arrays each, of shape (n,)."""
 
@@ -61,7 +62,7 @@ class Progress:
     counted: list[Rows]
 
 
-@dataclass
+@mutable
 class FoldedRows:
     """Rows of some conversations, before and after folding."""
 

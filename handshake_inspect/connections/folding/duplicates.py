@@ -7,8 +7,6 @@ by the difference of their clocks, which is measured from the segments that both
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +22,7 @@ from handshake_inspect.connections.copies.packets import (
     scene_of,
 )
 from handshake_inspect.connections.splitting.split import COPY_COLUMNS, StoredRows
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import set_of, without
 
 #: Columns in which copies of a segment are equal, the most selective first. Time to live and encapsulation differ on
@@ -33,7 +32,7 @@ SAME_SEGMENT = (
 )  # fmt: skip
 
 
-@dataclass
+@mutable
 class CollapsedRows:
     """Rows without copies, and the judgement by which these were removed."""
 

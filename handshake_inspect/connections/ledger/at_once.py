@@ -6,7 +6,6 @@ begins where another ends does not overlap it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,14 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.pairs import GOLDEN
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_runs
 
 #: Rows mixed at once: they stay in the cache from column to column, which takes two thirds of the time.
 MIXED_ROWS = 1 << 14
 
 
-@dataclass
+@mutable
 class Staircases:
     """The step functions of `g` groups, concatenated: `k` steps by group and time."""
 

@@ -18,7 +18,6 @@ by `attempts`, others until the capture ends or the sockets are reused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
@@ -34,6 +33,7 @@ from handshake_inspect.connections.ledger.at_once import Staircases, at_once
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.over_time.attempts import held_until_ns
 from handshake_inspect.connections.splitting.rows import ConnectionRows
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import consecutive
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.states import State
@@ -64,7 +64,7 @@ class PhaseTable(Table):
     }
 
 
-@dataclass
+@mutable
 class Phases:
     """The phases of all connections."""
 

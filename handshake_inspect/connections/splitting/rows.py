@@ -6,13 +6,14 @@ relative, so that comparing and subtracting them is ordinary arithmetic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import consecutive
 
 # Control bits as in the header (RFC 9293 §3.1).
@@ -35,7 +36,7 @@ AXIS_BITS = 63
 RANGE = 1 << 42
 
 
-@dataclass
+@mutable
 class ConnectionRows:
     """`n` rows of `m` connections.
 

@@ -8,7 +8,6 @@ roles, initial sequence numbers and unwrapped relative numbers. `boundaries` dec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from handshake_inspect.connections.copies.packets import KINDS
 from handshake_inspect.connections.splitting.boundaries import begin_rows
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.splitting.unwrapping import unwrap
+from handshake_inspect.plain import mutable
 from handshake_inspect.table import Table
 
 #: Columns of the counts of collapsed copies, by kind.
@@ -70,7 +70,7 @@ class StoredRows(Table):
         return total
 
 
-@dataclass
+@mutable
 class Split:
     """Connections, and their conversations."""
 

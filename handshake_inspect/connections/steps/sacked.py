@@ -7,7 +7,6 @@ has some, and those of them that name octets which came twice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.connection import SackBlock
 from handshake_inspect.connections.splitting.rows import ACK, RST, SYN, ConnectionRows
+from handshake_inspect.plain import frozen
 from handshake_inspect.tcp.sack import edges_in, reports_duplicate
 from handshake_inspect.tcp.seqnum import MODULUS
 
@@ -48,7 +48,7 @@ def _relative(edges: Sequence[tuple[int, int]], ack: int, absolute_ack: int) -> 
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class Sacked:
     """The blocks of many rows: row, left edge, right edge of each. Shape (k, 3), rows rising."""
 

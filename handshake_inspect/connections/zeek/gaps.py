@@ -10,7 +10,7 @@ what fills them and the advances are spans of numbers, of all ends at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -29,10 +29,11 @@ from handshake_inspect.connections.splitting.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.zeek.reach import Reach, count_letters
+from handshake_inspect.plain import mutable
 from handshake_inspect.sets import set_of
 
 
-@dataclass
+@mutable
 class Gaps:
     """Every gap of some connections. Shapes (k,), in no particular order."""
 
@@ -90,7 +91,7 @@ def _with_folded(rows: ConnectionRows, peer_reach: Rows) -> Rows:
 _NO_GAPS = Gaps(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-@dataclass
+@mutable
 class _Spans:
     """Runs of numbers [begin, stop) of an end, and the row that each comes from."""
 

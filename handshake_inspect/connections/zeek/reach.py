@@ -12,8 +12,6 @@ logarithmic letters goes on while a state hides them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
@@ -28,13 +26,14 @@ from handshake_inspect.connections.splitting.rows import (
     own_before,
     running_maximum,
 )
+from handshake_inspect.plain import mutable
 
 THRESHOLDS = 10 ** np.arange(16)
 #: Zeek does not believe the number of an RST that lies further from the highest one seen.
 BELIEVED_JUMP_OCTETS = 1 << 20
 
 
-@dataclass
+@mutable
 class Reach:
     """Highest numbers at each row. RSTs and ignored SYNs do not count. Shapes (n,); UNKNOWN where there is none."""
 

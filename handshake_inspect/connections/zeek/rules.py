@@ -10,11 +10,11 @@ stands in front where the responder was captured first, and a SYN captured after
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.zeek.tokens import CONTROL, GAP_SHIFT, MOST_LETTERS, REPEATS_SHIFT, Token
+from handshake_inspect.plain import mutable
 
 
 class ZeekState:
@@ -29,7 +29,7 @@ class ZeekState:
     RESET = 6
 
 
-@dataclass
+@mutable
 class _End:
     """State of an end, and the one before it."""
 

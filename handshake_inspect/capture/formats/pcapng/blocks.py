@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import Mask
 from handshake_inspect.capture.formats.walk import Chain, Offsets, Words
 from handshake_inspect.capture.source import gathered
+from handshake_inspect.plain import frozen
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
 SECTION_HEADER, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, NAMES, STATISTICS, ENHANCED_PACKET = (
@@ -35,7 +35,7 @@ HEAD_OCTETS = 28
 Chosen = slice | Offsets | Mask
 
 
-@dataclass(frozen=True)
+@frozen
 class Blocks:
     """Whole blocks in one byte order, as they follow each other; columns with an entry each."""
 

@@ -6,7 +6,6 @@ since the epoch. What a description says in words is read by `notes`. One that i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.formats.pcapng.blocks import INTERFACE, INTERFACE_OCTETS, SECTION_HEADER, Blocks, Chosen
 from handshake_inspect.capture.formats.pcapng.options import IF_TSOFFSET, IF_TSRESOL, options_of_many
 from handshake_inspect.capture.formats.walk import Offsets
+from handshake_inspect.plain import frozen
 
 #: Link type of an interface that is not described as it must be.
 NO_LINK_TYPE = 0xFFFF
@@ -125,7 +125,7 @@ def nanoseconds(units: int, per_second: int, offset_seconds: int = 0) -> int:
     return seconds * 1_000_000_000 + rest * 1_000_000_000 // per_second
 
 
-@dataclass(frozen=True)
+@frozen
 class DescribedInterfaces:
     """Which interfaces are described at blocks; columns with an entry per block."""
 

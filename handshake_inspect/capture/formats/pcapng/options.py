@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.formats.pcapng.blocks import Chosen
 from handshake_inspect.capture.formats.walk import Offsets
+from handshake_inspect.plain import frozen
 
 #: Option codes of all blocks, of section headers, interface descriptions, interface statistics and packets.
 OPT_END, OPT_COMMENT = 0, 1
@@ -33,7 +33,7 @@ OCTETS_TOGETHER = 1 << 22
 FEW_BLOCKS = 24
 
 
-@dataclass(frozen=True)
+@frozen
 class Options:
     """Options of many blocks, ordered by block, and as they stand in each; columns with an entry each."""
 

@@ -6,8 +6,6 @@ packet that cannot be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +20,7 @@ from handshake_inspect.capture.formats.pcapng.blocks import (
 from handshake_inspect.capture.formats.pcapng.interfaces import DescribedInterfaces, Interfaces
 from handshake_inspect.capture.formats.pcapng.options import EPB_FLAGS, Options
 from handshake_inspect.capture.formats.walk import Offsets
+from handshake_inspect.plain import frozen
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 
 #: Octets of a packet block before the frame, and of all that is not frame.
@@ -46,7 +45,7 @@ def is_packet(blocks: Blocks) -> Mask:
     return found
 
 
-@dataclass(frozen=True)
+@frozen
 class Packets:
     """Packet blocks; columns with an entry each."""
 

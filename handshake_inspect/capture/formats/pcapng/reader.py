@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +30,14 @@ from handshake_inspect.capture.formats.pcapng.packets import Packets, is_packet,
 from handshake_inspect.capture.formats.walk import PLAIN_OCTETS, Offsets, walk
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import RecordReader, Window
+from handshake_inspect.plain import frozen
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
 #: What the first walk covers behind a change of byte order: the rest of that section may be as short.
 REACH_AFTER_CHANGE = 1 << 12
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """The packets of one walk, and what is known of them only with their interfaces and options."""
 
