@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from handshake_inspect.arrays import Column
 from handshake_inspect.capture.about import About
@@ -53,35 +54,96 @@ class _CaptureFacts:
 
 
 @mutable
+class _SentFrames:
+    """Frames as the fork sends them: what numbers say about all of them is not sent for each."""
+
+    rows: int
+    time_ns: Column
+    first_frame: int
+    link_type: Column | int
+    interface: Column | None
+    #: Begin and end of each record; if each ends where the next one begins, only the end of the last.
+    begin: Column | None
+    end: Column | None
+    last_end: int | None
+
+    @classmethod
+    def of(cls, frames: Frames) -> Self:
+        """Drop what can be computed: frames are numbered without gaps."""
+        begin, end = frames.begin, frames.end
+        last_end: int | None = None
+        if begin is not None and end is not None and np.array_equal(begin[1:], end[:-1]):
+            last_end = int(end[-1])
+            end = None
+        return cls(
+            rows=len(frames),
+            time_ns=frames.time_ns,
+            first_frame=int(frames.frame[0]),
+            link_type=_only_value(frames.link_type),
+            interface=frames.interface,
+            begin=begin,
+            end=end,
+            last_end=last_end,
+        )
+
+    def frames(self) -> Frames:
+        """Return them."""
+        end = self.end
+        if self.begin is not None and self.last_end is not None:
+            end = np.append(self.begin[1:], self.last_end)
+        return Frames(
+            time_ns=self.time_ns,
+            frame=np.arange(self.first_frame, self.first_frame + self.rows),
+            link_type=_column(self.link_type, self.rows, np.uint16),
+            interface=self.interface,
+            begin=self.begin,
+            end=end,
+        )
+
+
+@mutable
 class _SentColumns(Generic[T]):
-    """The columns of a table that are not all zero."""
+    """A table as the fork sends it: of columns with equal values, that value."""
 
     kind: type[T]
     rows: int
-    columns: dict[str, Column]
+    columns: dict[str, Column | int]
 
     @classmethod
-    def of(cls, table: T) -> Self:
-        """Drop columns of zeros. Most columns are decided by their first row."""
-        columns = table.columns.items() if len(table) else ()
-        return cls(type(table), len(table), {name: one for name, one in columns if one[0] or one.any()})
+    def of(cls, table: T, frames: Frames) -> Self:
+        """Drop also what is in the frames, if each has one row, in their order."""
+        columns = dict(table.columns)
+        if len(table) == len(frames) and np.array_equal(table["frame"], frames.frame):
+            del columns["frame"], columns["time_ns"]
+        return cls(type(table), len(table), {name: _only_value(one) for name, one in columns.items()})
 
-    def table(self, of_run: Renumbering | None) -> T:
+    def table(self, frames: Frames, of_run: Renumbering | None) -> T:
         """Return the table, with name numbers of the run."""
+        columns = {"frame": frames.frame, "time_ns": frames.time_ns} | self.columns
         table = self.kind.holding(
-            {
-                name: self.columns[name] if name in self.columns else np.zeros(self.rows, dtype)
-                for name, dtype in self.kind.DTYPES.items()
-            }
+            {name: _column(columns[name], self.rows, dtype) for name, dtype in self.kind.DTYPES.items()}
         )
         return table if of_run is None else of_run.of(table)
+
+
+def _only_value(column: Column) -> Column | int:
+    """Return the value of a column whose values are equal, 0 if there are none; else the column."""
+    if not len(column):
+        return 0
+    first = column[0]
+    return int(first) if column[-1] == first and (column == first).all() else column
+
+
+def _column(sent: Column | int, rows: int, dtype: DTypeLike) -> Column:
+    """Return the column that `_only_value` was given."""
+    return np.full(rows, sent, dtype) if isinstance(sent, int) else sent
 
 
 @mutable
 class _SentBlock:
     """A block as the fork sends it."""
 
-    frames: Frames
+    frames: _SentFrames
     segments: _SentColumns[SegmentTable]
     datagrams: _SentColumns[DatagramTable]
     icmp_errors: _SentColumns[IcmpErrorTable]
@@ -94,19 +156,20 @@ class _SentBlock:
     def of(cls, records: Records, block: Block, octets_read: int, names: dict[str, list[Any]]) -> Self:
         """Make it of a decoded block, without the octets."""
         return cls(
-            Frames(**{one.name: getattr(records, one.name) for one in fields(Frames)}),
-            _SentColumns.of(block.segments),
-            _SentColumns.of(block.datagrams),
-            _SentColumns.of(block.icmp_errors),
+            _SentFrames.of(records),
+            _SentColumns.of(block.segments, records),
+            _SentColumns.of(block.datagrams, records),
+            _SentColumns.of(block.icmp_errors, records),
             block.unread,
             octets_read,
             names,
         )
 
-    def block(self, of_run: Renumbering | None) -> Block:
-        """Return the block, with name numbers of the run."""
-        segments, datagrams = self.segments.table(of_run), self.datagrams.table(of_run)
-        return Block(segments, datagrams, self.icmp_errors.table(of_run), self.unread)
+    def block(self, of_run: Renumbering | None) -> tuple[Frames, Block]:
+        """Return its frames and the block, with name numbers of the run."""
+        frames = self.frames.frames()
+        segments, datagrams = self.segments.table(frames, of_run), self.datagrams.table(frames, of_run)
+        return frames, Block(segments, datagrams, self.icmp_errors.table(frames, of_run), self.unread)
 
 
 class DecodingFork:
@@ -190,7 +253,7 @@ class ForkedReader:
                         self._take(sent)
                         continue
                     self.octets_read = sent.octets_read
-                    yield sent.frames, sent.block(self._renumbering(sent.names))
+                    yield sent.block(self._renumbering(sent.names))
                     received += 1
         except ForkDied:
             yield from islice(self._decoded_here(), received, None)
