@@ -8,9 +8,7 @@ write them. Output before a break in the stream is kept.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import lzma
 import sys
 import zlib
 from collections.abc import Callable
@@ -112,11 +110,21 @@ class _GzipMember:
 
 
 def _xz_stream() -> Decompressor:
+    import lzma  # as `bz2`, slow to import, and most captures need neither
+
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_OCTETS)
 
 
 def _lzma_stream() -> Decompressor:
+    import lzma
+
     return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=LZMA_MEMORY_OCTETS)
+
+
+def _bzip2_stream() -> Decompressor:
+    import bz2
+
+    return bz2.BZ2Decompressor()
 
 
 def _zstd_frame() -> Decompressor:
@@ -158,7 +166,7 @@ GZIP = Compression("gzip", "gzip -dc", _GzipMember, padded=True, feed_octets=REA
 ZSTD = Compression("zstd", "zstd -dc", _zstd_frame)
 XZ = Compression("xz", "xz -dc", _xz_stream, padded=True)
 LZMA = Compression("lzma", "xz -dc", _lzma_stream)
-BZIP2 = Compression("bzip2", "bzip2 -dc", bz2.BZ2Decompressor)
+BZIP2 = Compression("bzip2", "bzip2 -dc", _bzip2_stream)
 
 
 def compression_of(start: bytes) -> Compression | None:

@@ -12,22 +12,23 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from handshake_inspect.capture.ahead import AheadSource
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, MOST_LAYERS, DecompressedSource, compression_of
 from handshake_inspect.capture.excerpt import EXCERPT_BLOCK_OCTETS, Excerpt, Offsets
 from handshake_inspect.capture.formats import pcap, snoop
-from handshake_inspect.capture.formats.foreign import SAMPLE_OCTETS, Kind, kind_of
 from handshake_inspect.capture.formats.pcapng.blocks import SECTION_MAGIC
-from handshake_inspect.capture.formats.pcapng.reader import PcapngReader
 from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.capture.remote import is_remote, open_remote
 from handshake_inspect.capture.source import FileSource, RecordReader, Source, Window
 
-#: Octets read at once. For 2 M packets of long transfers two processes hold 99 MB; twice as many octets take 112 MB
-#: and a twentieth less time.
-BLOCK_OCTETS = 1 << 21
+if TYPE_CHECKING:
+    from handshake_inspect.capture.formats.foreign import Kind
+
+#: Octets read at once. For 2 M packets of long transfers two processes hold 98 MB; with 1 MiB less they hold 87 MB, and
+#: take a twentieth more time.
+BLOCK_OCTETS = 3 << 20
 
 
 def open_capture(
@@ -117,17 +118,26 @@ def _recognise(window: Window, name: str, around: list[str]) -> RecordReader:
     if magic in pcap.MAGIC:
         return pcap.PcapReader(name, window)
     if magic == SECTION_MAGIC:
+        from handshake_inspect.capture.formats.pcapng.reader import PcapngReader  # slow to import
+
         return PcapngReader(name, window)
     window.need(len(snoop.MAGIC))
     if window.peek(len(snoop.MAGIC)) == snoop.MAGIC:
         return snoop.SnoopReader(name, window)
+    raise _unreadable(window, name, around)
+
+
+def _unreadable(window: Window, name: str, around: list[str]) -> CaptureError:
+    """Return the error about a file of an unsupported format."""
+    from handshake_inspect.capture.formats.foreign import SAMPLE_OCTETS, kind_of  # slow to import
+
     window.need(SAMPLE_OCTETS)
     if window.error:  # the octets before a break may look like any format
-        raise CaptureError(f"{name}: cannot be read: {window.error}")
+        return CaptureError(f"{name}: cannot be read: {window.error}")
     start = window.peek(SAMPLE_OCTETS)
     kind = kind_of(start)
     error = CaptureError if kind is not None and kind.is_capture else NotACapture
-    raise error(f"{name}: {_described(start, kind, name, around)}")
+    return error(f"{name}: {_described(start, kind, name, around)}")
 
 
 def _described(start: bytes, kind: Kind | None, name: str, around: list[str]) -> str:

@@ -32,7 +32,7 @@ T = TypeVar("T", bound=Table)
 Reopen = Callable[[], Reader[Records]]
 
 #: Most blocks that the fork is ahead: it runs alone for a tenth of a second, while the engine is imported here.
-BLOCKS_AHEAD = 8
+BLOCKS_AHEAD = 7
 
 KINDS = [one.name for one in fields(Names)]
 

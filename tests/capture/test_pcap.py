@@ -312,7 +312,7 @@ def test_the_walk_in_step_agrees_on_random_octets(data: bytes) -> None:
 def test_payload_that_looks_like_records_everywhere_has_few_walks_of_its_own() -> None:
     """A start that is missed at every span is not asked for at every span."""
     decoy = pcap([(bytes(40), 40, 5 * 10**9)] * 25)[24:]
-    data = bytearray(pcap([(decoy, len(decoy), 5 * 10**9)] * 1500))
+    data = bytearray(pcap([(decoy, len(decoy), 5 * 10**9)] * 3000))
     chain, walks = PcapChain("<", 16, 8, longest=262144), 0
     plainly = walk.walk_plainly
 

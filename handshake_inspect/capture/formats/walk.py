@@ -24,7 +24,7 @@ Offsets = NDArray[np.int64]
 Words = NDArray[np.uint32]
 
 #: One guess is made per span of this many octets: numpy has as much to do in a step as the call of it costs.
-SPAN_OCTETS = 1 << 12
+SPAN_OCTETS = 1 << 13
 #: Below this many octets the plain loop is faster.
 PLAIN_OCTETS = 1 << 19
 #: So too where records have this many octets on average, which is asked of the first SAMPLED_OCTETS.
