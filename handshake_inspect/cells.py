@@ -307,8 +307,7 @@ def _ipv6(upper: Integers, lower: Integers) -> tuple[NDArray[np.bytes_], Integer
     groups = np.stack([upper, lower], axis=1).astype(">u8").view(">u2").astype(np.intp)
     left_out = _left_out()[np.packbits(groups == 0, axis=1)[:, 0]]
     groups += left_out
-    texts, lengths = _hex_groups()
-    octets, length = texts[groups], lengths[groups]
+    octets, length = _hex_groups(groups)
     length[:, 7] -= left_out[:, 7] == 0
     five = octets.view(np.uint8).reshape(-1, 8, 8)[..., :5].view("S5")
     cells = beside(Cells(five[:, place, 0], length[:, place]) for place in range(8))
@@ -323,17 +322,31 @@ def _ipv6(upper: Integers, lower: Integers) -> tuple[NDArray[np.bytes_], Integer
 NOTHING, COLON, COLONS = range(1 << 16, (1 << 16) + 3)
 
 
+def _hex_groups(groups: Integers) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Format groups of IPv6 addresses: "dead:" as the word of its octets (see `_groups`), and its length."""
+    if groups.size >= COLONS:
+        texts, lengths = _all_hex_groups()
+    else:
+        distinct, which = np.unique(groups, return_inverse=True)
+        (texts, lengths), groups = _spelled_groups(distinct), which.reshape(groups.shape)
+    return texts[groups], lengths[groups]
+
+
 @cache
-def _hex_groups() -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """Format all groups of an IPv6 address: "dead:" as the word of its octets (see `_groups`), and its length."""
-    group = np.arange(1 << 16)[:, None]
-    octets = np.zeros((1 << 16, 8), np.uint8)
+def _all_hex_groups() -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    return _spelled_groups(np.arange(COLONS + 1))
+
+
+def _spelled_groups(numbers: NDArray[np.intp]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Format each of these groups, which rise."""
+    group, replaced = numbers[numbers < NOTHING, None], numbers[numbers >= NOTHING] - NOTHING
+    octets = np.zeros((len(group), 8), np.uint8)
     octets[:, :4] = np.frombuffer(b"0123456789abcdef", np.uint8)[group >> (12, 8, 4, 0) & 15]
     octets[:, 4] = ord(":")
     zeros = (group < (1 << 12, 1 << 8, 1 << 4)).sum(axis=1)
     spelled = octets.view("<u8").reshape(-1) >> (8 * zeros).astype(np.uint64)
     colons = np.array([b"", b":", b"::"], "S8").view("<u8")
-    return np.append(spelled, colons).astype("<u8"), np.append(5 - zeros, [0, 1, 2])
+    return np.append(spelled, colons[replaced]).astype("<u8"), np.append(5 - zeros, replaced)
 
 
 @cache

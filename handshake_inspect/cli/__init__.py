@@ -132,13 +132,26 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run `handshake-inspect`: the console script."""
-    # What is imported stays: without these two the collector looks at all of it several times at the start (15 ms) and
-    # once more at the end (30 ms).
+    # What is imported stays: without this the collector looks at all of it several times at the start (15 ms).
     gc.set_threshold(MANY_OBJECTS)
-    atexit.register(gc.freeze)
+    codes: list[int] = []
+    atexit.register(_leave, codes)  # before all others, so called after them
     # Else numpy starts a thread for each core, for products of matrices, of which we have none: 20 ms at every start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    cli.main()
+    try:
+        cli.main()
+    except SystemExit as ended:
+        codes.append(ended.code)  # type: ignore[arg-type]  # always a number
+        raise
+
+
+def _leave(codes: Sequence[int]) -> None:
+    """End the process, if it ends with an exit code: to free every object first takes Python 7 to 40 ms."""
+    if codes:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(codes[0])
 
 
 def _refuse(error: click.ClickException) -> int:
