@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from handshake_inspect.cli.options import SelectionOptions
 from handshake_inspect.cli.output import remark
-from handshake_inspect.conditions.moments import MomentError, parse_moment
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
 from handshake_inspect.plain import mutable
 from handshake_inspect.quantities import counted
 
 if TYPE_CHECKING:  # options are understood before what they choose from is imported
     from handshake_inspect.conditions.condition import Condition
+    from handshake_inspect.conditions.moments import Moment
     from handshake_inspect.connections.connection import Connection
     from handshake_inspect.connections.model import Connections
     from handshake_inspect.exchanges import Exchange
@@ -117,8 +117,8 @@ def choice(asked: SelectionOptions, sort: str | None = None, limit: int | None =
         host=_read("--host", network, asked.host),
         nets=tuple(_understood("--net", network, net) for net in asked.net),
         port=asked.port,
-        since=_read("--since", parse_moment, asked.since),
-        until=_read("--until", parse_moment, asked.until),
+        since=_moment("--since", asked.since),
+        until=_moment("--until", asked.until),
         streams=_read("--stream", stream_ranges, ",".join(asked.streams) if asked.streams else None) or (),
     )
     _refuse_backwards(selection)
@@ -143,6 +143,18 @@ def _understand(chosen: Choice, where: str | None, sort: str | None) -> None:
         raise click.BadParameter(str(error), param_hint=f"'{option}'") from None
 
 
+def _moment(option: str, text: str | None) -> Moment | None:
+    """Parse the text of an option. Raises click.BadParameter."""
+    if text is None:
+        return None
+    from handshake_inspect.conditions.moments import MomentError, parse_moment
+
+    try:
+        return parse_moment(text)
+    except MomentError as error:
+        raise click.BadParameter(str(error), param_hint=f"'{option}'") from None
+
+
 def _read(option: str, read: Callable[[str], T], text: str | None) -> T | None:
     return None if text is None else _understood(option, read, text)
 
@@ -151,7 +163,7 @@ def _understood(option: str, read: Callable[[str], T], text: str) -> T:
     """Parse the text of an option. Raises click.BadParameter."""
     try:
         return read(text)
-    except (MomentError, SelectionError) as error:
+    except SelectionError as error:
         raise click.BadParameter(str(error), param_hint=f"'{option}'") from None
 
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask
-from handshake_inspect.conditions.moments import Moment
 from handshake_inspect.plain import mutable, plain
 
 if TYPE_CHECKING:  # options are parsed before the engine is imported
+    from handshake_inspect.conditions.moments import Moment
     from handshake_inspect.exchanges import Exchange
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.pairs import KeyTable

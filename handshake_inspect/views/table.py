@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
 from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted, duration_or_dash, listed
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.words import round_trip
+
+if TYPE_CHECKING:  # options are understood before what they choose from is imported
+    from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
 
 #: How many rows are measured for the widths of the columns.
 ROWS_MEASURED = 500

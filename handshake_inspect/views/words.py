@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from handshake_inspect.connections.connection import Frame, Handshake
 from handshake_inspect.quantities import duration, listed
 from handshake_inspect.tcp.time_wait import PROFILES, SECOND_NS, Profile
 from handshake_inspect.views.escape import printable
+
+if TYPE_CHECKING:
+    from handshake_inspect.connections.connection import Frame, Handshake
 
 Clock = Literal["relative", "utc", "local"]
 
