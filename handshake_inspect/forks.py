@@ -76,10 +76,17 @@ class Fork(Generic[Asked, Made]):
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._here.close()
-        self._process.kill()  # it has nothing to clean up
+        self.end()
         self._process.join()
+
+    def end(self) -> None:
+        """End it without waiting: the system needs 3 ms to free the memory of a large process.
+
+        The shared memory is closed first: then the fork frees it as it ends, which takes 2 ms more.
+        """
+        self._here.close()
         self.rooms.close()
+        self._process.kill()  # it has nothing to clean up
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when a result can be taken."""

@@ -75,12 +75,17 @@ def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: i
         return (work(pieces[place]) for place in asked)
 
     with contextlib.ExitStack() as stack:
-        shared = _Shared[Made](len(pieces))
+        shared, copies = _Shared[Made](len(pieces)), list[Fork[int, Made]]()
         with contextlib.suppress(ForkDied):
             for _ in range(jobs):
-                shared.among(stack.enter_context(Fork(make)))
-        for place, piece in enumerate(pieces):
-            yield shared.made(place) if shared.comes(place) else work(piece)
+                copies.append(stack.enter_context(Fork(make)))
+                shared.among(copies[-1])
+        try:
+            for place, piece in enumerate(pieces):
+                yield shared.made(place) if shared.comes(place) else work(piece)
+        finally:
+            for copy in copies:  # all, before any is waited for
+                copy.end()
 
 
 class _Shared(Generic[Made]):

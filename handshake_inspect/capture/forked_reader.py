@@ -6,6 +6,7 @@ fork; of the names that the fork numbers, only new ones are sent, and numbered a
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -190,6 +191,10 @@ class DecodingFork:
     def __exit__(self, *raised: object) -> None:
         self._copy.__exit__(*raised)
 
+    def end(self) -> None:
+        """End the fork without waiting."""
+        self._copy.end()
+
     def __iter__(self) -> Iterator[_SentBlock | _CaptureFacts]:
         return iter(self._copy)
 
@@ -246,7 +251,9 @@ class ForkedReader:
         self._reader.close()
         received = 0
         try:
-            with self._begun or DecodingFork(self._again, self._decoder, self._capture) as copy:
+            with contextlib.ExitStack() as stack:
+                copy = self._begun or stack.enter_context(DecodingFork(self._again, self._decoder, self._capture))
+                stack.callback(copy.end)  # whoever began it waits for it
                 self._numbers = {kind: np.arange(count, dtype=np.uint32) for kind, count in copy.known.items()}
                 for sent in copy:
                     if isinstance(sent, _CaptureFacts):
