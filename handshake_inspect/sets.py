@@ -7,12 +7,15 @@ twentieth of the time to read a small capture.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 T = TypeVar("T", bound=np.generic)
+
+#: From this many on numbers do not lie in the cache of a processor.
+MANY = 1 << 17
 
 
 def set_of(*values: NDArray[T]) -> NDArray[T]:
@@ -36,16 +39,44 @@ def first_of_runs(*columns: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def in_order(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the stable sort order of numbers from 0 on.
+    """Return the stable sort order of numbers.
 
     Numbers are sorted with their indices in the lower bits: 51,200 unsorted ones in 1.1 ms, where a stable `np.argsort`
     takes 14.
     """
-    bits = len(values).bit_length()
-    if int(values.max(initial=0)) >> (63 - bits):
+    bits, least = len(values).bit_length(), int(values.min(initial=0))
+    if int(values.max(initial=0)) - least >> (63 - bits):
         return np.argsort(values, kind="stable")
-    order: NDArray[np.int64] = np.sort(values << bits | np.arange(len(values))) & ((1 << bits) - 1)
+    above = values - least if least else values
+    order: NDArray[np.int64] = np.sort(above << bits | np.arange(len(values))) & ((1 << bits) - 1)
     return order
+
+
+def ranked(*values: NDArray[np.int64]) -> tuple[list[NDArray[np.int64]], int]:
+    """Return the index of each value of these arrays among the distinct ones, rising, and the count of these.
+
+    A million pairs of random numbers take 40 ms, where looking each up in `set_of` takes 700.
+    """
+    together = np.concatenate(values)
+    order = in_order(together)
+    begins = begins_run(together[order])
+    rank = np.empty(len(together), np.int64)
+    rank[order] = np.cumsum(begins) - 1
+    return np.split(rank, np.cumsum([len(some) for some in values])[:-1]), int(np.count_nonzero(begins))
+
+
+def places_in(
+    rising: NDArray[np.int64], values: NDArray[np.int64], side: Literal["left", "right"] = "left"
+) -> NDArray[np.int64]:
+    """Return the same as `np.searchsorted`, which waits for memory at each step if there are many unsorted values.
+
+    These are sorted first: a million random ones are found among as many in a fifth of the time.
+    """
+    if min(len(rising), len(values)) < MANY:
+        return np.searchsorted(rising, values, side)
+    order, places = in_order(values), np.empty(len(values), np.int64)
+    places[order] = np.searchsorted(rising, values[order], side)
+    return places
 
 
 def first_of_equal(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect.sets import (
+    MANY,
     begins_run,
     both,
     consecutive,
@@ -15,6 +19,8 @@ from handshake_inspect.sets import (
     first_of_runs,
     in_order,
     numbered,
+    places_in,
+    ranked,
     set_of,
     without,
 )
@@ -71,3 +77,21 @@ def test_consecutive_numbers_begin_where_each_says(runs: list[tuple[int, int]]) 
     first, count = np.array(runs, np.int64).reshape(-1, 2).T
     assert consecutive(first, count).tolist() == [n for first, count in runs for n in range(first, first + count)]
     assert consecutive(0, count).tolist() == [n for _, count in runs for n in range(count)]
+
+
+@given(st.lists(st.integers(-(2**60), 2**60)), st.lists(st.integers(-9, 9)))
+def test_ranks_are_places_in_the_set(one: list[int], other: list[int]) -> None:
+    (ranks, others), count = ranked(np.array(one, np.int64), np.array(other, np.int64))
+    distinct = sorted({*one, *other})
+    assert (ranks.tolist(), others.tolist()) == ([*map(distinct.index, one)], [*map(distinct.index, other)])
+    assert count == len(distinct)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("most", [1 << 8, 1 << 40, 1 << 62])
+def test_many_values_have_the_same_places_as_few(most: int, side: Literal["left", "right"]) -> None:
+    random = np.random.default_rng(3)
+    rising, values = (random.integers(-most, most, MANY + 5) for _ in range(2))
+    rising.sort()
+    assert (places_in(rising, values, side) == np.searchsorted(rising, values, side)).all()
+    assert (places_in(rising, values[:9], side) == np.searchsorted(rising, values[:9], side)).all()

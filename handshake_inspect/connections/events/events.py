@@ -60,7 +60,7 @@ from handshake_inspect.connections.splitting.rows import (
     lifted,
 )
 from handshake_inspect.plain import mutable
-from handshake_inspect.sets import first_of_equal
+from handshake_inspect.sets import first_of_equal, places_in
 from handshake_inspect.tcp.states import Event
 
 # Bits of an event's code; the lower four are the `Event`.
@@ -171,7 +171,7 @@ def _first_reaching(rows: ConnectionRows, reached: Rows, wanted: Rows, after: Ro
     at = np.flatnonzero(reached.take(found) < wanted)
     if len(at):
         axis = lifted(reached, rows.conn, rows.connections)
-        found[at] = np.searchsorted(axis, lifted(wanted.take(at), rows.conn.take(after.take(at)), rows.connections))
+        found[at] = places_in(axis, lifted(wanted.take(at), rows.conn.take(after.take(at)), rows.connections))
     return found
 
 

@@ -19,7 +19,7 @@ from handshake_inspect.connections.splitting.rows import (
     of_side,
 )
 from handshake_inspect.connections.splitting.split import first_of
-from handshake_inspect.sets import begins_run, first_of_runs
+from handshake_inspect.sets import begins_run, first_of_runs, places_in
 
 
 def choose_fins(rows: ConnectionRows, claims_fin: Mask, acknowledged_by: list[Rows]) -> Rows:
@@ -64,7 +64,7 @@ def acknowledged_at(rows: ConnectionRows, acknowledged_by: list[Rows], end: Rows
         mine = np.flatnonzero(peer_side == s)
         if len(mine):
             reached = lifted(acknowledged_by[s], rows.conn, rows.connections)
-            place[mine] = np.searchsorted(reached, lifted(numbers[mine], conn[mine], rows.connections))
+            place[mine] = places_in(reached, lifted(numbers[mine], conn[mine], rows.connections))
     return place
 
 
@@ -78,5 +78,5 @@ def _has_octets(rows: ConnectionRows, concerned: Mask, end: Rows, numbers: Rows)
     order = np.argsort(begin)
     farthest = np.append(np.iinfo(np.int64).min, np.maximum.accumulate(stop[order]))
     wanted = lifted(numbers, end, 2 * rows.connections)
-    found: Mask = farthest[np.searchsorted(begin[order], wanted, "right")] > wanted
+    found: Mask = farthest[places_in(begin[order], wanted, "right")] > wanted
     return found

@@ -27,6 +27,7 @@ from handshake_inspect.connections.splitting.rows import (
 )
 from handshake_inspect.connections.splitting.split import first_of, last_of
 from handshake_inspect.plain import mutable
+from handshake_inspect.sets import places_in
 
 
 @mutable
@@ -146,7 +147,7 @@ def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, whe
         mine = ahead[receiver[ahead] & 1 == s]
         reached = lifted(numbers.acknowledged_by[s], rows.conn, rows.connections)
         wanted = lifted(seq[mine], conn[mine], rows.connections)
-        proof = np.searchsorted(reached, wanted)
+        proof = places_in(reached, wanted)
         inside = proof < rows.start[conn[mine] + 1]
         exact = inside & (reached[np.where(inside, proof, 0)] == wanted)
         when[mine[exact]] = moment(proof[exact], UNBLOCKED_RST, at[mine[exact]])

@@ -14,7 +14,7 @@ from handshake_inspect.connections.covers import earliest_cover
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.splitting.rows import ACK, RST, SYN, ConnectionRows, lifted, running_maximum_of
 from handshake_inspect.connections.splitting.split import first_of
-from handshake_inspect.sets import first_of_runs, set_of
+from handshake_inspect.sets import first_of_runs, ranked
 
 
 def repeated(rows: ConnectionRows) -> Mask:
@@ -50,9 +50,8 @@ def repeats(end: Rows, seq: Rows, seq_end: Rows) -> Mask:
     million segments in any order take some sorts.
     """
     begin, stop = (lifted(edge, end, int(end.max(initial=0)) + 1) for edge in (seq, seq_end))
-    edges = set_of(begin, stop)
-    first, behind = np.searchsorted(edges, begin), np.searchsorted(edges, stop)
-    earliest = earliest_cover(first, behind, np.arange(len(seq)), len(edges))
+    (first, behind), edges = ranked(begin, stop)
+    earliest = earliest_cover(first, behind, np.arange(len(seq)), edges)
     found = np.ones(len(seq), np.bool_)
     found[earliest[earliest != NEVER]] = False
     return found

@@ -30,7 +30,7 @@ from handshake_inspect.connections.splitting.rows import (
 )
 from handshake_inspect.connections.zeek.reach import Reach, count_letters
 from handshake_inspect.plain import mutable
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import places_in, set_of
 
 
 @mutable
@@ -137,9 +137,7 @@ def _revealed(holes: _Spans, fills: _Spans, steps: _Spans) -> Gaps:
     ack_number, ack_row, ack_end = steps.stop[by_number], steps.row[by_number], steps.end[by_number]
     cuts = set_of(hole_begin, hole_stop, fills.begin, fills.stop, ack_number)
 
-    filled_by = earliest_cover(
-        np.searchsorted(cuts, fills.begin), np.searchsorted(cuts, fills.stop), fills.row, len(cuts)
-    )
+    filled_by = earliest_cover(places_in(cuts, fills.begin), places_in(cuts, fills.stop), fills.row, len(cuts))
     begin, stop = cuts[:-1], cuts[1:]
     hole = np.searchsorted(hole_begin, begin, side="right") - 1
     inside = (hole >= 0) & (begin < hole_stop[hole])
