@@ -113,6 +113,8 @@ class _SentColumns(Generic[T]):
     @classmethod
     def of(cls, table: T, frames: Frames) -> Self:
         """Drop also what is in the frames, if each has one row, in their order."""
+        if not len(table):
+            return cls(type(table), 0, {})
         columns = dict(table.columns)
         if len(table) == len(frames) and np.array_equal(table["frame"], frames.frame):
             del columns["frame"], columns["time_ns"]
@@ -120,6 +122,8 @@ class _SentColumns(Generic[T]):
 
     def table(self, frames: Frames, of_run: Renumbering | None) -> T:
         """Return the table, with name numbers of the run."""
+        if not self.rows:
+            return self.kind.empty()
         columns = {"frame": frames.frame, "time_ns": frames.time_ns} | self.columns
         table = self.kind.holding(
             {name: _column(columns[name], self.rows, dtype) for name, dtype in self.kind.DTYPES.items()}
@@ -128,9 +132,7 @@ class _SentColumns(Generic[T]):
 
 
 def _only_value(column: Column) -> Column | int:
-    """Return the value of a column whose values are equal, 0 if there are none; else the column."""
-    if not len(column):
-        return 0
+    """Return the value of a column whose values are equal, else the column."""
     first = column[0]
     return int(first) if column[-1] == first and (column == first).all() else column
 
