@@ -22,6 +22,14 @@ def _wrong_syn_acks(e: Evidence) -> Rows:
     return e.syn_ack_rows[e.numbers.wrong_syn_ack_row[e.rows.end[e.syn_ack_rows]] >= 0]
 
 
+def _found_refused_or_not(
+    e: Evidence, text: str, who: str, refused: Rows, connection: Rows, *rows: Rows, **values: Rows
+) -> Iterator[FindingRows]:
+    """Make findings whose text goes on with who refused it with an RST, by row `refused`, or that nobody did (-1)."""
+    told = ((refused >= 0, f"{text}the {who} refuses it with an RST"), (refused < 0, f"{text}no RST refuses it"))
+    yield from e.found_each(told, connection, *rows, refused, **values)
+
+
 @rule("syn-ack-wrong-ack", WARN, example="old-duplicate-syn.pcap", needs=ACK)
 def syn_ack_wrong_ack(e: Evidence) -> Iterator[FindingRows]:
     """A SYN-ACK acknowledges another number than that of the SYN plus one.
@@ -48,19 +56,16 @@ def syn_ack_wrong_ack(e: Evidence) -> Iterator[FindingRows]:
         return
     connection, first, _ = e.first_of_each(at)
     refused = e.answered(first, RST, seq=rows.ack[first])
-    text = "a SYN-ACK acknowledges {ack:d} where {want:d} is right, and "
-    yield from e.found_each(
-        (
-            (refused >= 0, text + "the {who:end} refuses it with an RST"),
-            (refused < 0, text + "no RST refuses it"),
-        ),
+    yield from _found_refused_or_not(
+        e,
+        "a SYN-ACK acknowledges {ack:d} where {want:d} is right, and ",
+        "client",
+        refused,
         connection,
         numbers.bare_syn_row[e.originator[connection]],
         first,
-        refused,
         ack=e.absolute(connection, ORIGINATOR, rows.ack[first]),
         want=e.absolute(connection, ORIGINATOR, numbers.syn_end[e.originator[connection]]),
-        who=np.full(len(connection), ORIGINATOR),
     )
 
 
@@ -168,16 +173,14 @@ def syn_ack_from_client(e: Evidence) -> Iterator[FindingRows]:
         return
     connection, first, count = e.first_of_each(at)
     refused = e.answered(first, RST)
-    text = "the client, which had asked with a SYN, sends {count:count SYN-ACK}, and "
-    yield from e.found_each(
-        (
-            (refused >= 0, text + "the server refuses it with an RST"),
-            (refused < 0, text + "no RST refuses it"),
-        ),
+    yield from _found_refused_or_not(
+        e,
+        "the client, which had asked with a SYN, sends {count:count SYN-ACK}, and ",
+        "server",
+        refused,
         connection,
         numbers.bare_syn_row[e.originator[connection]],
         first,
-        refused,
         count=count,
     )
 
