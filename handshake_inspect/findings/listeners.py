@@ -21,8 +21,9 @@ from handshake_inspect.tcp.time_wait import SECOND_NS
 FLOOD, ANSWERED, FLOOD_UNANSWERED = 16, 8, 100
 #: From how many addresses SYNs must come that nothing answers: of one host they are somebody who tries again.
 FLOOD_SOURCES = 8
-#: Until then a SYN-ACK that nothing acknowledges was sent again: Linux waits for 1 s (RFC 6298 §2.1).
-SENT_AGAIN_NS = 2 * SECOND_NS
+#: Until then a SYN-ACK that nothing acknowledges was sent again: Linux waits for 1 s (RFC 6298 §2.1), systems that keep
+#: to RFC 1122 §4.2.3.1 for 3 s.
+SENT_AGAIN_NS = 4 * SECOND_NS
 
 
 @about_rule("syn-flood", WARN, example="syn-flood.pcap")
@@ -40,7 +41,8 @@ def syn_flood(run: Run) -> Iterator[About]:
     and at least 8 of them had been answered with a SYN-ACK; or at least 100 were never answered, from 8 addresses or
     more. Each counts for 63 s after its SYN-ACK, or after its last SYN where none came, which is how long Linux keeps
     it (five retries), or until the capture ends or its sockets are used again. It is said how many were answered once,
-    and not again within 2 s: so it is with SYN cookies, of which nothing is kept that could be repeated.
+    and not again within 4 s: so it is with SYN cookies, of which nothing is kept that could be repeated. Of a capture
+    that ends sooner nothing is said.
 
     Not reported when. More connections opened there than were left; the client ended the attempts with RSTs; or only
     one direction was captured.
@@ -75,7 +77,7 @@ def syn_flood(run: Run) -> Iterator[About]:
             unanswered > 0
         )
         once = _answered_once(run, mine[is_half_open])
-        cookies = f"; {once:,} answered once, and not again in 2 s, as with SYN cookies" if once else ""
+        cookies = f"; {once:,} answered once, and not again in 4 s, as with SYN cookies" if once else ""
         yield About(
             str(run.servers.endpoint(int(mine[0]))),
             f"{counted(peak, 'attempt')} unfinished at once, {duration(since)} after the first: {', '.join(how)}; from "
