@@ -19,6 +19,11 @@ SIZE_UNITS = {unit.lower() + b: count for unit, count in (OCTETS | BINARY).items
 #: Seconds by unit; finer ones than a second are for other options.
 SPAN_UNITS = {unit: ns // SECOND_NS for unit, ns in UNITS_NS.items() if ns >= SECOND_NS} | {"d": 86_400}
 
+#: What the ring of a live capture is made of, and how small it may be (two blocks). That of `capture.live` would import
+#: it for every help.
+RING_BLOCK_OCTETS = 512 << 10
+RING_OCTETS_MIN = 2 * RING_BLOCK_OCTETS
+
 _AMOUNT = re.compile(r"\s*(?P<number>\d{1,15}(?:\.\d{1,9})?)\s*(?P<unit>[a-zA-Z]*)\s*", re.ASCII)
 
 
@@ -30,6 +35,14 @@ def size(_context: click.Context, _option: click.Parameter, text: str | None) ->
     if octets is None:
         raise click.BadParameter(f"{text!r} is no size; write 64MB, 1.5GiB or a number of octets")
     return octets
+
+
+def ring_size(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """Read the size of the ring as octets, in whole blocks. Raises click.BadParameter."""
+    octets = size(context, option, text)
+    if octets is not None and octets < RING_OCTETS_MIN:
+        raise click.BadParameter(f"{text!r} is less than 1MiB, the smallest there is")
+    return None if octets is None else -(-octets // RING_BLOCK_OCTETS) * RING_BLOCK_OCTETS
 
 
 def sizes_and_spans(

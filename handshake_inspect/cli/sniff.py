@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from handshake_inspect.cli.amounts import size, sizes_and_spans
+from handshake_inspect.cli.amounts import ring_size, sizes_and_spans
 from handshake_inspect.cli.bounds import PORT, Seconds, Whole
 from handshake_inspect.cli.options import once, profile_option, write_option
 
@@ -42,8 +42,8 @@ FRAME_OCTETS = 4096
 )  # fmt: skip
 @click.option("--files", type=Whole(min=1), metavar="N", help="Keep the last N files of --rotate.")
 @click.option(
-    "--buffer", "ring_octets", metavar="SIZE", default="64MiB", show_default=True, callback=size,
-    help="Room for frames that wait to be read; when it is full they are dropped.",
+    "--buffer", "ring_octets", metavar="SIZE", default="64MiB", show_default=True, callback=ring_size,
+    help="Room for frames that wait to be read, in steps of 512KiB from 1MiB; when it is full they are dropped.",
 )  # fmt: skip
 @click.option(
     "--snap", "snap_octets", type=Whole(64, FRAME_OCTETS_MAX), metavar="OCTETS",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from handshake_inspect.cli.amounts import size, sizes_and_spans
+from handshake_inspect.capture.live.ring import BLOCK_OCTETS, FEWEST_BLOCKS
+from handshake_inspect.cli.amounts import RING_BLOCK_OCTETS, RING_OCTETS_MIN, ring_size, size, sizes_and_spans
 
 CONTEXT, OPTION = click.Context(click.Command("x")), click.Option(["--x"])
 
@@ -30,6 +31,16 @@ def test_a_size_is_read_as_octets(text: str, octets: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no size; write 64MB"):
         size(CONTEXT, OPTION, text)
+
+
+def test_a_ring_has_whole_blocks_and_at_least_as_many_as_it_needs() -> None:
+    assert (RING_BLOCK_OCTETS, RING_OCTETS_MIN) == (BLOCK_OCTETS, FEWEST_BLOCKS * BLOCK_OCTETS)
+    assert ring_size(CONTEXT, OPTION, "64MiB") == 64 << 20
+    assert ring_size(CONTEXT, OPTION, "1MiB") == 1 << 20
+    assert ring_size(CONTEXT, OPTION, "1.1MiB") == 3 << 19
+    for text in ("1", "1MB", "1048575"):
+        with pytest.raises(click.BadParameter, match=f"'{text}' is less than 1MiB, the smallest there is"):
+            ring_size(CONTEXT, OPTION, text)
 
 
 @pytest.mark.parametrize(

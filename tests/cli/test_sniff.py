@@ -273,7 +273,7 @@ def stopped_during_bursts(arguments: Sequence[str]) -> tuple[int, str]:
 
 def test_what_is_lost_is_told_exactly() -> None:
     needs_private_world()
-    sent, err = in_private_world(stopped_during_bursts, ["--quiet", "--buffer", "256KiB"])
+    sent, err = in_private_world(stopped_during_bursts, ["--quiet", "--buffer", "1MiB"])
     found = re.search(r"lo: (\d+) segments seen (\d+) frames dropped", err.replace(",", ""))
     assert found, err
     seen, dropped = map(int, found.groups())
@@ -335,6 +335,7 @@ def test_a_burst_of_20_000_connections_loses_nothing(tmp_path: Path) -> None:
         (["--strace"], "--strace needs a COMMAND"),
         (["-i", "lo", "--", "true"], "-i is not for a COMMAND"),
         (["--buffer", "plenty"], "is no size; write 64MB"),
+        (["--buffer", "1"], "'1' is less than 1MiB, the smallest there is"),
         (["--profile", "amiga"], "is none of linux, rfc"),
     ],
 )
