@@ -6,6 +6,7 @@ In: text. Out: a number. What is out of bounds is refused in one line that names
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import click
@@ -25,6 +26,21 @@ class Whole(click.IntRange):
 
     def _describe_range(self) -> str:
         return in_words(self.min, self.max)
+
+
+class OneStream(Whole):
+    """The number of one connection, where other commands take a list of them (`0,3-5`)."""
+
+    def __init__(self, several: str) -> None:
+        super().__init__(min=0)
+        #: What to do for several.
+        self.several = several
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the value of an option. Raises click.BadParameter."""
+        if re.fullmatch(r"\d[\d ]*[-,][-,\d ]*", str(value)):
+            self.fail(f"{value!r} is a list, and one connection is wanted here: {self.several}", param, ctx)
+        return int(super().convert(value, param, ctx))
 
 
 class Seconds(click.FloatRange):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.bounds import PORT, Whole
+from handshake_inspect.cli.bounds import PORT, OneStream
 from handshake_inspect.cli.options import file_name, jobs_option, once, reader_option
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @click.argument("client", metavar="CLIENT", type=file_name)
 @click.argument("server", metavar="SERVER", type=file_name)
 @click.option(
-    "-s", "--stream", metavar="N", type=Whole(min=0), multiple=True, callback=once("join once for each"),
-    help="Which connection, by its number in the table.",
+    "-s", "--stream", metavar="N", type=OneStream("join once for each"), multiple=True,
+    callback=once("join once for each"), help="Which connection, by its number in the table.",
 )  # fmt: skip
 @click.option(
     "--host", metavar="IP[/LEN]", multiple=True, callback=once("join once for each, or name a network"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.bounds import Whole
+from handshake_inspect.cli.bounds import OneStream, Whole
 from handshake_inspect.cli.options import (
     file_name,
     files_argument,
@@ -33,13 +33,23 @@ if TYPE_CHECKING:
     from handshake_inspect.lab.strace.log import SocketLog
     from handshake_inspect.overview import Overview
 
+#: What to do for several connections.
+SEVERAL = "show draws one, read --stream lists several"
 #: Connections that are listed where one of them must be chosen, at most.
 MOST_LISTED = 100
 
 
 @click.command("show")
 @files_argument
-@click.option("-s", "--stream", metavar="N", type=Whole(min=0), help="Which connection, by its number in `read`.")
+@click.option(
+    "-s",
+    "--stream",
+    metavar="N",
+    type=OneStream(SEVERAL),
+    multiple=True,
+    callback=once(SEVERAL),
+    help="Which connection, by its number in `read`.",
+)
 @click.option(
     "--format",
     "format_",

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from handshake_inspect.cli import cli
-from handshake_inspect.cli.bounds import PORT, Seconds, Whole
+from handshake_inspect.cli.bounds import PORT, OneStream, Seconds, Whole
 
 CONTEXT, OPTION = click.Context(click.Command("x")), click.Option(["--x"])
 
@@ -41,6 +41,10 @@ def test_a_help_says_bounds_in_words(path: tuple[str, ...]) -> None:
         (PORT, "65536", "65536 is not in the range 0 to 65535."),
         (PORT, "http", "'http' is not a valid integer."),
         (Whole(min=1), "0", "0 is not in the range 1 or more."),
+        (OneStream("A"), "0-1", "'0-1' is a list, and one connection is wanted here: A"),
+        (OneStream("A"), "3,", "'3,' is a list, and one connection is wanted here: A"),
+        (OneStream("A"), "-1", "-1 is not in the range 0 or more."),
+        (OneStream("A"), "first", "'first' is not a valid integer."),
         (Seconds(min=0, min_open=True), "0", "0.0 is not in the range more than 0."),
         (Seconds(0.001, 86400), "0", "0.0 is not in the range 0.001 to 86400."),
         (Seconds(min=0, min_open=True), "soon", "'soon' is not a valid number."),

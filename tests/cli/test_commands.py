@@ -136,6 +136,13 @@ def test_show_lists_several_connections_and_gives_2(tmp_path: Path) -> None:
     assert "aborted" in one.stdout
 
 
+@pytest.mark.parametrize("several", [["-s", "0-1"], ["-s", "0,1"], ["-s", "0", "-s", "1"]])
+def test_show_draws_one_and_says_what_lists_several(several: list[str]) -> None:
+    done = run("show", RESET, *several)
+    assert done.returncode == 2
+    assert "show draws one, read --stream lists several" in done.stderr
+
+
 def test_show_saves_just_this_connection(tmp_path: Path) -> None:
     both, one = tmp_path / "both.pcap", tmp_path / "one.pcap"
     both.write_bytes(Path(ECHO).read_bytes() + Path(RESET).read_bytes()[24:])
