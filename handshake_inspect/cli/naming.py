@@ -162,7 +162,8 @@ def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
 
 
 def _regular(paths: Iterable[str]) -> list[str]:
-    """Return the regular files: opening a pipe or a device might block."""
+    """Return the regular files: opening a pipe or a device might block. One with the name `-` gets its path."""
+    paths = ("./-" if one == "-" else one for one in paths)
     regular = (one for one in dict.fromkeys(paths) if os.path.isfile(one))  # noqa: PTH113 - as above
     return sorted(regular, key=lambda one: Path(one).parts)
 

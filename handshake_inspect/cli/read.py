@@ -61,8 +61,9 @@ def command(
 ) -> int:
     """List every connection of FILE...: how it opened, how it closed, who closed first.
 
-    FILE is a pcap, pcapng or snoop capture, compressed or not; - is standard input; a folder means the captures in it,
-    a pattern ('logs/**/*.pcap') those that it matches; names with :// are opened by fsspec. Several files are one run.
+    FILE is a pcap, pcapng or snoop capture, compressed or not; - is standard input, ./- a file of that name; a folder
+    means the captures in it, a pattern ('logs/**/*.pcap') those that it matches; names with :// are opened by fsspec.
+    Several files are one run.
 
     \b
     Examples:

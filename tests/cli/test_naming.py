@@ -50,6 +50,14 @@ def captures_in(document: str) -> list[str]:
     return [one["name"] for one in json.loads(document)["captures"]]
 
 
+@pytest.mark.parametrize("name", ["./-", ".", "*", "**"])
+def test_a_file_may_have_the_name_of_standard_input(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(RESET, tmp_path / "-")
+    monkeypatch.chdir(tmp_path)
+    assert files_named([name]).files == ["./-"]
+    assert files_named(["-"]).files == ["-"]
+
+
 def test_a_folder_means_the_captures_in_it_and_below_sorted(day: Path) -> None:
     done = run("read", str(day), "--format", "json")
     assert done.returncode == 0
