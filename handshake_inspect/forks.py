@@ -85,8 +85,10 @@ class Fork(Generic[Asked, Made]):
         The shared memory is closed first: then the fork frees it as it ends, which takes 2 ms more.
         """
         self._here.close()
-        self.rooms.close()
-        self._process.kill()  # it has nothing to clean up
+        try:
+            self.rooms.close()
+        finally:
+            self._process.kill()  # it has nothing to clean up
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when a result can be taken."""
