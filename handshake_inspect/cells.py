@@ -327,8 +327,8 @@ def _hex_groups(groups: Integers) -> tuple[NDArray[np.uint64], NDArray[np.intp]]
     if groups.size >= COLONS:
         texts, lengths = _all_hex_groups()
     else:
-        distinct, which = np.unique(groups, return_inverse=True)
-        (texts, lengths), groups = _spelled_groups(distinct), which.reshape(groups.shape)
+        occurring, which = distinct(groups.reshape(-1))
+        (texts, lengths), groups = _spelled_groups(occurring), which.reshape(groups.shape)
     return texts[groups], lengths[groups]
 
 
