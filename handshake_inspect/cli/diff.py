@@ -73,7 +73,7 @@ def command(a: str, b: str, level: Level, format_: str, asked: SelectionOptions,
         if format_ == "json":
             write(comparison_json(found, *both))
         else:
-            lines = heading((a, b), [len(some) for some in streams])
+            lines = heading((a, b), [len(some) for some in streams], [len(one.connections) for one in both])
             write_lines(chain(lines, text(found, *both)))
         for inspection in both:
             report(inspection, udp_lister="read --udp")

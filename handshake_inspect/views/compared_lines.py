@@ -29,12 +29,13 @@ INDENT = 2
 HEADING = 11
 
 
-def heading(names: Sequence[str], connections: Sequence[int]) -> list[Text]:
-    """Return the names of the two captures, and how many connections of each are compared."""
-    both = zip("AB", names, connections, strict=True)
+def heading(names: Sequence[str], compared: Sequence[int], known: Sequence[int]) -> list[Text]:
+    """Return the names of the two captures, and how many of the connections of each are compared."""
     return [
-        Text.assemble((letter, "bold"), f"  {printable(name)}: {counted(count, 'connection')}")
-        for letter, name, count in both
+        Text.assemble(
+            (letter, "bold"), f"  {printable(name)}: {f'{count:,} of ' * (count < of)}{counted(of, 'connection')}"
+        )
+        for letter, name, count, of in zip("AB", names, compared, known, strict=True)
     ]
 
 

@@ -85,6 +85,13 @@ def test_the_end_of_one_of_them_has_no_segment() -> None:
     assert alike["parted"]["a"] == {"segment": 10}
 
 
+def test_of_those_chosen_it_is_said_of_how_many() -> None:
+    done = diff(FOUR, FULL, "--port", "1")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[:2] == [f"A  {FOUR}: 0 of 1 connection", f"B  {FULL}: 0 of 2 connections"]
+    assert diff(FOUR, FOUR, "--stream", "0").stdout.startswith(f"A  {FOUR}: 1 connection\n")
+
+
 def test_only_those_chosen_of_both() -> None:
     assert diff(FOUR, RESET, "--where", "segments.originator > 100").exit_code == 1
     done = diff(FULL, OVERFLOW, "-s", "2")
