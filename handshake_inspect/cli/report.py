@@ -98,6 +98,7 @@ def command(
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.tracing import beside
     from handshake_inspect.lab.strace.log import read_log
+    from handshake_inspect.quantities import counted
     from handshake_inspect.tcp.time_wait import PortRange
 
     target = _target(output)
@@ -130,6 +131,8 @@ def command(
             jobs=jobs,
         )
         _write(document(run, wanted), target)
+    if not len(wanted.streams) and len(run.connections):
+        remark(f"none of {counted(len(run.connections), 'connection')} was chosen: the page lists none")
     for line in said:
         remark(line)
     report(run, udp_listed=True, findings_listed=True)

@@ -44,6 +44,11 @@ def test_the_command_shows_the_same_captures(files: list[str], profile: str, sai
     assert _command(files, profile) == said
 
 
+def test_a_page_without_connections_is_told(tmp_path: Path) -> None:
+    done = run("report", FOUR_WAY, "-o", str(tmp_path / "report.html"), "--port", "1")
+    assert (done.returncode, done.stderr) == (0, "none of 1 connection was chosen: the page lists none\n")
+
+
 def test_standard_input_and_standard_output_can_be_used() -> None:
     done = run("report", "-", "-o", "-", stdin=Path(FOUR_WAY).read_bytes())
     assert done.returncode == 0
