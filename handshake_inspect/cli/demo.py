@@ -154,6 +154,11 @@ def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> Sessio
 
     given = [f"--{name.replace('_', '-')}" for name, value in plan.items() if value is not None]
     why = "" if asked else f"a real session needs Linux, and this is {sys.platform}: "
+    asks = [one for one in given if one in ("--verify", "--wait")]
+    if asks:
+        raise click.UsageError(
+            f"{why}{listed(asks)} {'asks' if len(asks) == 1 else 'ask'} the kernel, and this session was recorded"
+        )
     if given:
         choices = f"choose a SCENARIO instead: {', '.join(replay_names())}"
         raise click.UsageError(f"{why}{listed(given)} cannot change a session that was recorded; {choices}")

@@ -94,7 +94,7 @@ def test_where_nobody_owes_it_there_is_nothing_to_wait_for(scenario: str) -> Non
     ("arguments", "says"),
     [
         (("demo", "udp", "--wait"), "udp: there is no TIME-WAIT to wait for: it has no TCP connection"),
-        (("demo", "four-way", "--replay", "--wait"), "--wait cannot change a session that was recorded"),
+        (("demo", "four-way", "--replay", "--wait"), "--wait asks the kernel, and this session was recorded"),
         (("timewait", "watch", "--host", "example"), "'example' is no IP address"),
     ],
 )
