@@ -49,6 +49,9 @@ CHOICES_TOLD = 12
 #: Greatest nesting of parentheses and nots; more is a mistake, and would exhaust Python's stack.
 DEEPEST = 64
 
+#: What is meant by signs of other languages.
+OTHER_SIGNS = {"=": ", == compares", "&": ", write and", "|": ", write or", "!": ", write not"}
+
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>-?\d+(?:\.\d+)?(?P<unit>[A-Za-zµ]*))
@@ -73,15 +76,18 @@ def parse(text: str) -> Condition:
     return Condition(text, node)
 
 
-def field_path(name: str) -> tuple[str, ...]:
-    """Return the path of a field by its dotted name. Raises WhereError with the nearest names."""
+def field_path(name: str, *, may_be_text: bool = False) -> tuple[str, ...]:
+    """Return the path of a field by its dotted name. Raises WhereError with the nearest names.
+
+    `may_be_text`: text could stand there, too, if it had quotes.
+    """
     if name in FIELDS:
         return tuple(name.split("."))
     below = subfields(name)
     if below:
         names = listed([f"{name}.{field}" for field in below], "or")
         raise WhereError(f"{name} is an object; its fields are {names}")
-    quotes = f' Text stands in quotes, as in "{name}"' if "." not in name else ""
+    quotes = f' Text stands in quotes, as in "{name}"' if may_be_text and "." not in name else ""
     advice = f"{nearest(name, list(FIELDS))}{quotes}"
     raise WhereError(f"there is no field {name}{'.' if advice else ''}{advice}")
 
@@ -172,7 +178,7 @@ class _Parser:
         if token.text in CONSTANTS:
             return Literal(CONSTANTS[token.text])
         try:
-            return Field(field_path(token.text))
+            return Field(field_path(token.text, may_be_text=True))
         except WhereError as error:
             self.fail(str(error).rstrip("?"), token.start, token.end)
 
@@ -272,7 +278,8 @@ class _Parser:
             match = _TOKEN.match(self.text, position)
             if match is None:
                 start = position + len(self.text[position:]) - len(self.text[position:].lstrip())
-                self.fail("cannot be read", start, start + 1)
+                sign = self.text[start : start + 1]
+                self.fail(f"cannot be read{OTHER_SIGNS.get(sign, '')}", start, start + 1)
             kind = next(name for name in ("number", "string", "word", "sign") if match[name] is not None)
             yield _Token(kind, match[kind], match.start(kind), match.end(kind))
             position = match.end()

@@ -129,6 +129,7 @@ def test_a_stream_that_is_not_there_gives_2_and_the_others(command: list[str], p
         (["--stream", "-1"], "'-1' is no number of a stream"),
         (["--since", "noon"], "for '--since': 'noon' is no time; write 2026-11-21T06:40:30.5Z"),
         (["--since", "+2s", "--until", "+1s"], "for '--until': it lies before --since"),
+        (["--sort", "resetz"], "there is no field resetz. Did you mean resets, resets.by or resets.valid? See"),
     ],
 )
 def test_a_bad_value_gives_2_and_one_line(options: list[str], says: str) -> None:
