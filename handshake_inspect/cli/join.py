@@ -134,7 +134,7 @@ def choose(joined: Joined, selection: Selection, stream: int | None) -> NDArray[
     import numpy as np
 
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.quantities import listed
+    from handshake_inspect.quantities import counted, listed
 
     if stream is not None and stream >= len(joined):
         count = len(joined)
@@ -143,7 +143,7 @@ def choose(joined: Joined, selection: Selection, stream: int | None) -> NDArray[
     chosen = joined.numbers(*(selection.of(inspection) for inspection in joined.inspections))
     if not len(chosen):
         given = [name for name, value in (("--host", selection.host), ("--port", selection.port)) if value is not None]
-        remark(f"Error: none of {len(joined):,} connections in the two captures is of that {listed(given)}")
+        remark(f"Error: none of {counted(len(joined), 'connection')} in the two captures is of that {listed(given)}")
         return None
     return chosen if stream is None else np.array([stream])
 

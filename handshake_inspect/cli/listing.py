@@ -25,7 +25,7 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.processes import Workers
-from handshake_inspect.quantities import listed
+from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views import export, parquet, table
 from handshake_inspect.views.json_lines import connection_lines
 
@@ -93,7 +93,7 @@ def write_listing(
         write_markdown(connections, exchanges if udp else None, len(inspection.captures))
     elif not write_tables(connections, exchanges if udp else None, len(inspection.captures)):
         known = {"connection": len(inspection.connections), "exchange": len(inspection.exchanges) if udp else 0}
-        passed_over = [f"{count:,} {thing}s" for thing, count in known.items() if count]
+        passed_over = [counted(count, thing) for thing, count in known.items() if count]
         if passed_over and not chosen.beyond_limit:  # else other remarks say why there is no table
             remark(f"none of {listed(passed_over)} was chosen")
 

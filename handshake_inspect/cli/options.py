@@ -70,7 +70,7 @@ def _scheduler(_ctx: click.Context, _param: click.Parameter, text: str | None) -
     if text is None or text == "local" or re.fullmatch(r"(\w+://)?[^/:]+:\d+", text):
         return text
     raise click.BadParameter(
-        f"{text!r} is no address of a scheduler (tcp://HOST:8786, or local); without one, --dask stands behind FILE..."
+        f"{text!r} is no address of a scheduler (tcp://HOST:8786, or local); where none is named, --dask stands last"
     )
 
 

@@ -103,7 +103,7 @@ def test_a_table_without_rows_has_no_heading() -> None:
     ("arguments", "says"),
     [
         ([ECHO, RESET, "--port", "1"], "none of 2 connections was chosen\n"),
-        ([ECHO, str(PCAPS / "udp.pcap"), "--udp", "--port", "1"], "none of 1 connections and 1 exchanges was chosen\n"),
+        ([ECHO, str(PCAPS / "udp.pcap"), "--udp", "--port", "1"], "none of 1 connection and 1 exchange was chosen\n"),
         ([ECHO, "--limit", "0"], "--limit 0: 1 more not shown\n"),
         ([str(PCAPS / "udp-unreachable.pcap")], "UDP: 1 datagram; --udp lists who asked and who answered\n"),
     ],

@@ -45,6 +45,12 @@ def test_options_choose_connections_of_both_captures() -> None:
         assert done.stderr == f"Error: none of 30 connections in the two captures is of that {named}\n"
 
 
+def test_of_one_connection_it_is_not_said_that_they_are_several() -> None:
+    pair = [str(PCAPS / f"lost-fin{end}.pcap") for end in ("", ".server")]
+    done = run("join", *pair, "--port", "9")
+    assert done.stderr == "Error: none of 1 connection in the two captures is of that --port\n"
+
+
 def test_the_two_captures_have_names_of_one_letter_and_what_was_sent_stays_on_a_narrow_terminal() -> None:
     pair = [str(PCAPS / f"address-sweep{end}.pcap") for end in ("", ".server")]
     lines = run("join", *pair, COLUMNS="80").stdout.splitlines()

@@ -158,7 +158,8 @@ def test_jobs_are_how_many_workers_start_here() -> None:
 def test_a_file_is_no_address() -> None:
     done = run("read", "--dask", "pcaps/nat.pcap")
     assert done.returncode == 2
-    assert "'pcaps/nat.pcap' is no address of a scheduler (tcp://HOST:8786, or local)" in done.stderr
+    said = "is no address of a scheduler (tcp://HOST:8786, or local); where none is named, --dask stands last. See"
+    assert f"'pcaps/nat.pcap' {said}" in done.stderr
 
 
 def test_without_a_scheduler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
