@@ -1,9 +1,9 @@
-"""Sequence arithmetic: what happened to each end, when, and which states follow.
+"""Sequence arithmetic: the events at each end, their times, and the states that result.
 
-- `fins`, `numbers`, `resets`: which FIN counts, who acknowledged what, what each RST is worth.
-- `news`: when each end learns that its SYN, and its FIN, was acknowledged, and how sure that is.
-- `events`: what happened to each end, and when.
-- `machine`: events -> states of both ends; the only code that walks the table of `tcp.states`.
-- `shapes`: connections that behave equally, found once.
+- `fins`, `numbers`, `resets`: which FIN counts, what each end acknowledged, which effect each RST has.
+- `news`: when each end learns that its SYN, and its FIN, was acknowledged, and whether that is proven or assumed.
+- `events`: the events at each end, in order.
+- `machine`: events -> states of both ends; the only code that applies the table of `tcp.states`.
+- `shapes`: groups connections that behave equally, so that each group is judged once.
 - `kinds`: the name of each shape's opening and closing.
 """

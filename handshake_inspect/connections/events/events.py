@@ -1,28 +1,28 @@
 """Sequence arithmetic: which events of RFC 9293 the segments of a connection are, and when each happened.
 
-In: `ConnectionRows`. Out: `Events`, for every connection what happened to its two ends, in order. Nothing here knows
-states; `machine` walks them. Read RFC 9293 §3.4, §3.5 and §3.10.7 first.
+In: `ConnectionRows`. Out: `Events`, the events at both ends of every connection, in order. This module has no states;
+`machine` derives them. Read RFC 9293 §3.4, §3.5 and §3.10.7 first.
 
-**Seen is not delivered.** Let A of an end be the running maximum of its acknowledgments. A segment has *arrived* when
-the receiver's A reaches its end (SEG.SEQ + SEG.LEN): that is proof. A segment without length has nothing to be
-acknowledged; it is *assumed* to arrive, once A has reached its number, that is, when nothing before it is unproven.
-So a bare ACK that answers a simultaneous FIN does not overtake the FIN that its sender has in flight (Figure 13). Only
-the third segment may lie ahead, inside the window: whatever is missing before it, its ACK opens.
+**Captured is not delivered.** Let A of an end be the running maximum of its acknowledgments. A segment has *arrived*
+when the receiver's A reaches its end (SEG.SEQ + SEG.LEN): that is proof. A segment without length is never
+acknowledged; it is *assumed* to arrive once A has reached its number, that is, when everything before it is proven. So
+a bare ACK that answers a simultaneous FIN does not overtake the FIN that its sender has in flight (Figure 13). Only the
+third segment may lie ahead, inside the window: its ACK opens the connection, whatever is missing before it.
 
 **When.** An event is placed at a row: the one that proves or unblocks it, or the segment's own row if it was
-acknowledged already. Within one row: what it proves of segments that were not captured, what its ACK proves, its
-sender's own act, assumed arrivals that it unblocks, an RST that it unblocks, the segment's own arrival. The events of
-one arrived segment form one group: RST, SYN, ACK, FIN.
+acknowledged already. The order within one row: what the row proves about segments that were not captured, what its ACK
+proves, its sender's own act, assumed arrivals that it unblocks, an RST that it unblocks, the segment's own arrival. The
+events of one arrived segment form one group: RST, SYN, ACK, FIN.
 
-An act is placed at the row of its segment; a FIN that was overtaken by what its sender said later, at the row that
+An act is placed at the row of its segment; a FIN that was captured after later segments of its sender, at the row that
 shows that it had been sent.
 
-**What counts once.** Being acknowledged, sending a FIN and receiving one happen once; repetitions change nothing. Which
-arrival brought the news of an acknowledgment, and how sure that is, `news` finds.
+**What counts once.** Being acknowledged, sending a FIN and receiving one happen once; repetitions change nothing.
+`news` finds which arrival brought an acknowledgment, and whether that is proven.
 
-**What cannot be told.** A FIN is its sender's first move or the answer to its peer's FIN, and leads elsewhere. Where
-its sender has acknowledged numbers that were not captured, the last of them may be that FIN: such a FIN is *unplaced*,
-and of the states after it only those are known to which an RST leads.
+**What is unknown.** A FIN is either the first of its connection or the answer to the peer's FIN, and these lead to
+different states. If its sender has acknowledged numbers that were not captured, the last of them may be the peer's FIN:
+such a FIN is *unplaced*, and after it only the states to which an RST leads are known.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ from handshake_inspect.tcp.states import Event
 
 # Bits of an event's code; the lower four are the `Event`.
 RESPONDER_BIT, ASSUMED_BIT, JOINED_BIT, UNPLACED_BIT = 1 << 4, 1 << 5, 1 << 6, 1 << 7
-#: Is an event the sending or the arrival of an RST? By the lower four bits of its code.
+#: Whether the lower four bits of an event's code are the sending or the arrival of an RST. Shape (16,).
 IS_RESET = np.isin(np.arange(16), (Event.SEND_RST, Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN))
 
 #: Order of the events of one group (RFC 9293 §3.10.7.4): RST, SYN, ACK, FIN.
@@ -85,21 +85,22 @@ _GROUP_ORDER = {
 class Events:
     """`k` events of `m` connections, sorted by connection and moment."""
 
-    #: Where the events of each connection begin. Shape (m + 1,).
+    #: The index of the first event of each connection. Shape (m + 1,).
     start: Rows
-    #: `Event` | RESPONDER_BIT if it happened to the responder | ASSUMED_BIT | JOINED_BIT if it belongs to the group
-    #: of the event before it | UNPLACED_BIT of a FIN if it cannot be told whether it is the first or the second. Shape
-    #: (k,), as all below.
+    #: `Event` | RESPONDER_BIT if it happened at the responder | ASSUMED_BIT | JOINED_BIT if it belongs to the group of
+    #: the event before it | UNPLACED_BIT of a FIN if it is unknown whether it is the first or the second. Shape (k,),
+    #: as all below.
     code: NDArray[np.uint8]
-    #: The row at which it is known.
+    #: The row at which the event becomes known.
     row: Rows
-    #: The row of the segment that it is (its own row for an act); of one that was not captured, the row that shows it.
+    #: The row of the segment that caused the event (an act's own row); if that was not captured, the row that proves
+    #: it.
     source: Rows
-    #: What each RST is worth. One entry for each row with the RST bit.
+    #: The effect of each RST. One entry for each row with the RST bit.
     resets: Resets
-    #: Assumed arrivals that were disproved: (row, row that disproves it, end, `Event`). Shape (j, 4).
+    #: Assumed arrivals that were disproved: (row, disproving row, end, `Event`). Shape (j, 4).
     disproved: Rows
-    #: Assumed arrivals of which a later segment is proof: (row of the proof, end, `Event`). Shape (i, 3).
+    #: Assumed arrivals that a later segment proves: (row of the proof, end, `Event`). Shape (i, 3).
     confirmed: Rows
     numbers: Numbers
     #: The row at which each end has received its peer's SYN, NEVER if that is not proven. Shape (2m,).
@@ -107,7 +108,7 @@ class Events:
 
 
 def find_events(rows: ConnectionRows) -> Events:
-    """Find what happened to both ends of every connection."""
+    """Find the events at both ends of every connection."""
     numbers = find_numbers(rows)
     arrival = _arrivals(rows, numbers)
     found = _EventList(rows)
@@ -131,14 +132,14 @@ def find_events(rows: ConnectionRows) -> Events:
 
 
 def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
-    """Return the moment at which each row is known, or assumed, to have reached its receiver; NEVER if not."""
-    # Before the capture begins everything is taken to have arrived; so is a SYN whose answer was not captured.
+    """Return the moment at which each row is proven or assumed to have reached its receiver; NEVER if it is neither."""
+    # Everything before the capture begins is taken as arrived; so is a SYN whose answer was not captured.
     delivered = np.where(rows.iss_known, UNKNOWN, 1)
     delivered[numbers.inferred_syn_ack_row >= 0, ORIGINATOR] = 1
-    # A SYN has arrived when it is acknowledged, whatever becomes of data on it (RFC 7413 §4.2).
+    # A SYN has arrived when it is acknowledged, even if data on it is not (RFC 7413 §4.2).
     needed, syns = rows.seq_end.copy(), np.flatnonzero(rows.flags & SYN)
     needed[syns] = rows.seq[syns] + 1
-    # Most are acknowledged already when they are captured, having no length.
+    # Most rows have no length, and their number is acknowledged already when they are captured.
     index = np.arange(len(rows))
     when = moment(index, ARRIVED, index)
     for s in (ORIGINATOR, RESPONDER):
@@ -156,16 +157,16 @@ def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
 def _with_delivered(
     rows: ConnectionRows, delivered: NDArray[np.int64], receiver_side: int, acknowledged: Rows
 ) -> NDArray[np.int64]:
-    """Raise what a side has acknowledged at each row to what it is taken to have received before that."""
+    """Return the larger of what a side has acknowledged at each row, and what it is taken to have received at first."""
     sender_side = np.where(rows.self_connect, receiver_side, 1 - receiver_side)
     before = delivered[np.arange(rows.connections), sender_side]
     return np.maximum(acknowledged, before.take(rows.conn)) if (before > UNKNOWN).any() else acknowledged
 
 
 def _first_reaching(rows: ConnectionRows, reached: Rows, wanted: Rows, after: Rows) -> Rows:
-    """Return the first row behind each row `after` of its connection at which a rising column has come to a number.
+    """Return the first row after each row `after`, in its connection, at which a rising column has reached a number.
 
-    There is one. What one row asks the next one answers, most often; for the others it is looked for.
+    Such a row must exist. It is usually the next one; for the others it is searched.
     """
     found = after + 1
     at = np.flatnonzero(reached.take(found) < wanted)
@@ -179,7 +180,7 @@ def _first_reaching(rows: ConnectionRows, reached: Rows, wanted: Rows, after: Ro
 
 
 class _EventList:
-    """Events as they are found, and then in order."""
+    """Collects events in any order, and returns them sorted."""
 
     def __init__(self, rows: ConnectionRows) -> None:
         self._rows = rows
@@ -188,7 +189,7 @@ class _EventList:
     def add(
         self, event: Event, end: Rows, when: Rows, assumed: Mask | None = None, unplaced: Mask | None = None
     ) -> None:
-        """Add `event` of each `end` at its moment; moments NEVER are left out."""
+        """Add `event` of each `end` at its moment; those with moment NEVER are left out."""
         happened = np.flatnonzero(when != NEVER)
         code = ((end.take(happened) & 1) * RESPONDER_BIT | int(event)).astype(np.uint8)
         for claim, bit in ((assumed, ASSUMED_BIT), (unplaced, UNPLACED_BIT)):
@@ -216,7 +217,7 @@ class _EventList:
 
 
 def _distinct_resets(code: NDArray[np.uint8], conn: Rows, row: Rows) -> Mask:
-    """Keep one of equal RST events with nothing but RST events between them: a storm of RSTs says one thing.
+    """Mark the events to keep: of equal RST events with only RST events between them, the first.
 
     `conn` is the connection of each segment, `row` the segment of each event.
     """
@@ -232,9 +233,9 @@ def _distinct_resets(code: NDArray[np.uint8], conn: Rows, row: Rows) -> Mask:
 
 
 def _handshake_events(found: _EventList, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> Rows:
-    """SYN sent and received. Returns the row at which each end has received one."""
+    """Add SYN sent and received. Returns the row at which each end has received one."""
     ends, bare, own = np.arange(2 * rows.connections), numbers.bare_syn_row, numbers.syn_ack_row
-    # A SYN that was not captured, or only after its SYN-ACK, was sent before it.
+    # A SYN that was not captured, or only after its SYN-ACK, was sent before that.
     asks = (bare >= 0) | numbers.crossing_syn
     asks[ORIGINATOR::2] |= rows.iss_known[:, ORIGINATOR]
     others, shown = own.take(rows.other_end), np.full(len(ends), NEVER, np.int64)
@@ -260,7 +261,7 @@ def _handshake_events(found: _EventList, rows: ConnectionRows, numbers: Numbers,
     late = np.flatnonzero(numbers.crossing_syn[RESPONDER::2] & (inferred >= 0))
     by_responder[late] = moment(inferred[late], INFERRED, 1)
     found.add(Event.RECEIVE_SYN, ends, received)
-    # A SYN-ACK with a wrong number answers some other SYN, an old duplicate (Figure 8): it was received all the same.
+    # A SYN-ACK with a wrong number answers some other SYN, an old duplicate (Figure 8), which was received nonetheless.
     wrong, others = numbers.wrong_syn_ack_row, np.full(len(ends), NEVER, np.int64)
     infer(others, (wrong >= 0) & ((own < 0) | (wrong < own)) & (numbers.bare_syn_row < 0), wrong, 0)
     found.add(Event.RECEIVE_SYN, ends, others)
@@ -268,7 +269,7 @@ def _handshake_events(found: _EventList, rows: ConnectionRows, numbers: Numbers,
 
 
 def _of_own(row: Rows) -> Rows:
-    """Moment of an end's own act in each row, NEVER for row -1."""
+    """Return the moment of an end's own act in each row, NEVER for row -1."""
     when, at = np.full(len(row), NEVER, np.int64), np.flatnonzero(row >= 0)
     acts = row.take(at)
     when[at] = moment(acts, OWN_ACT, acts)
@@ -278,7 +279,7 @@ def _of_own(row: Rows) -> Rows:
 def _acknowledgment_events(
     found: _EventList, rows: ConnectionRows, numbers: Numbers, arrival: Rows
 ) -> tuple[Rows, Rows]:
-    """ACK of SYN and ACK of FIN. Returns the disproved and the confirmed assumptions."""
+    """Add ACK of SYN and ACK of FIN. Returns the disproved and the confirmed assumptions."""
     ends = np.arange(2 * rows.connections)
     disproved, confirmed = [], []
     for event, news in (
@@ -309,10 +310,11 @@ def _fin_events(found: _EventList, rows: ConnectionRows, numbers: Numbers, arriv
 
 
 def _crossed_fins(rows: ConnectionRows, numbers: Numbers) -> tuple[Rows, Rows]:
-    """Return the ends whose FIN was captured only after, or with, their ACK of the peer's, and was sent before that.
+    """Return the ends whose FIN was captured after, or in, their ACK of the peer's FIN, but was sent before it.
 
-    One of the captured FINs of such an end does not acknowledge the peer's, which it had not received then (RFC 9293
-    §3.6, Figure 13), and what does comes behind it by its number. Returns also the rows that do.
+    One of the captured FINs of such an end does not acknowledge the peer's FIN, so that had not been received (RFC 9293
+    §3.6, Figure 13), and the segment that does acknowledge it has a number after the FIN. Also returns the rows of
+    these segments.
     """
     of_fins, fins = numbers.of_fins[::-1], np.flatnonzero(numbers.is_fin)
     acknowledges, crosses = np.full(2 * rows.connections, -1), np.zeros(2 * rows.connections, np.bool_)

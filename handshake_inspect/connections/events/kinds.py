@@ -1,6 +1,6 @@
-"""The name of each opening and closing, read from the states and events that were found, never the other way round.
+"""Names each opening and closing by the states and events that were found; states are never derived from names.
 
-In: a `Shape`. Out: `Judgement`. Once per shape.
+In: a `Shape`. Out: `Judgement`. This runs once per shape.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from handshake_inspect.tcp.states import EVENTS, Event, State, StateName
 
 SIDES: tuple[End, End] = ("originator", "responder")
 
-#: States in which an end knows that both have agreed on the numbers (RFC 9293 §3.10.7.4 calls them synchronized).
+#: States in which an end knows that both have agreed on the numbers ("synchronized" in RFC 9293 §3.10.7.4).
 SYNCHRONIZED: set[State | None] = {
     State.ESTABLISHED,
     State.FIN_WAIT_1,
@@ -26,7 +26,7 @@ SYNCHRONIZED: set[State | None] = {
     State.CLOSING,
     State.LAST_ACK,
     State.TIME_WAIT,
-    None,  # which of those of closing cannot be told
+    None,  # a closing state, unknown which
 }
 
 
@@ -35,16 +35,16 @@ class Waiting:
     """One end's TIME-WAIT."""
 
     end: int
-    #: Which event of the string entered it, from 0.
+    #: Index in the event string of the event that entered it, from 0.
     entered: int
-    #: How an RST ended it ("killed", "forgotten"), and which event that was; None if none did.
+    #: How an RST ended it ("killed", "forgotten"), and the index of that event; None if no RST did.
     cut_short: str | None
     cut: int | None
 
 
 @frozen
 class Judgement:
-    """Everything that equal shapes have in common. Field names as in the JSON contract."""
+    """Everything that equal shapes have in common. Field names are those of the JSON contract."""
 
     walk: Walk
     states: tuple[tuple[StateName, ...] | None, tuple[StateName, ...] | None]
@@ -65,24 +65,25 @@ class Judgement:
 
     @cached_property
     def _hash(self) -> int:
-        """Of little, but of what tells apart those of segments of any control bits too: when states change.
+        """Hash a few fields, including when states change: these also differ between segments with random control bits.
 
-        It is asked in each partition; a copy of this process, which decides some of them, hashes alike.
+        The hash is used in each partition; a fork of this process, which decides some of them, computes the same.
         """
         when = tuple([move.ordinal << 1 | (move.basis == ASSUMED) for move in self.walk.moves])
         return hash((when, self.states, self.handshake_kind, self.teardown_kind, self.reset_by))
 
 
-#: The first of equal judgements, of which shapes have many: the same object is known to be equal without a look at it.
+#: The first of equal judgements, of which shapes have many: comparing an object with itself takes no look at its
+#: fields.
 _KNOWN: dict[Judgement, Judgement] = {}
 MOST_KNOWN = 1 << 13
 
 
 @lru_cache(maxsize=1 << 14)
 def judge(shape: Shape) -> Judgement:
-    """Walk the table along a shape and name what happened.
+    """Apply the table along a shape and name the opening and the closing.
 
-    Segments of any control bits at random numbers have 9,000 shapes, and 4,300 judgements, in every partition.
+    Segments with random control bits and numbers have 9,000 shapes, and 4,300 judgements, in every partition.
     """
     if len(_KNOWN) >= MOST_KNOWN:
         _KNOWN.clear()
@@ -131,14 +132,15 @@ def _both(sides: list[End]) -> EndOrBoth | None:
 
 
 def _opens_later(walked: Walk, reset: Move) -> bool:
-    """Did the end that was reset listen again, and open? Then the RST only refused an old duplicate (Figure 8)."""
+    """Return whether the end that was reset opened later: then the RST only refused an old duplicate (Figure 8)."""
     return any(m.end == reset.end and m.ordinal > reset.ordinal and m.after in SYNCHRONIZED for m in walked.moves)
 
 
 def _cut_short(walked: Walk, end: int) -> tuple[str | None, int | None]:
-    """Tell how an RST ended TIME-WAIT: it came (RFC 1337), or the end itself sent one and so had no TIME-WAIT any more.
+    """Return how an RST ended TIME-WAIT ("killed", "forgotten") and the index of that event; None for both if none did.
 
-    §3.10.7.4: TIME-WAIT acknowledges what comes; only an end without a connection answers with an RST (§3.10.7.1).
+    Killed: the end received an RST (RFC 1337). Forgotten: it sent one, so its TIME-WAIT was gone. §3.10.7.4: TIME-WAIT
+    acknowledges what arrives; only an end without a connection answers with an RST (§3.10.7.1).
     """
     left = [m for m in walked.moves if m.end == end and m.before is State.TIME_WAIT]
     how = {Event.RECEIVE_RST: "killed", Event.SEND_RST: "forgotten"}.get(left[-1].event) if left else None
@@ -197,9 +199,10 @@ def _failed_kind(facts: int, walked: Walk) -> HandshakeKind:
 
 
 def _given_up(walked: Walk) -> bool:
-    """Did an end in SYN-RECEIVED abort (RFC 9293 §3.10.5)?
+    """Return whether an end in SYN-RECEIVED aborted (RFC 9293 §3.10.5).
 
-    It is gone, even if its peer, not proven to have left SYN-SENT, must drop an RST that does not acknowledge its SYN.
+    Its connection is gone, even if its peer, not proven to have left SYN-SENT, must drop an RST that does not
+    acknowledge its SYN.
     """
     received = (State.SYN_RECEIVED_PASSIVE, State.SYN_RECEIVED_ACTIVE)
     return any(move.event is Event.SEND_RST and move.before in received for move in walked.moves)
@@ -219,7 +222,7 @@ def _fast_open(facts: int) -> FastOpen | None:
 
 
 class _Closing:
-    """What the event string says about FINs and RSTs."""
+    """The FINs and RSTs of an event string, and the kind of closing that they make."""
 
     def __init__(self, shape: Shape, walked: Walk) -> None:
         self._facts, self._walked = shape.facts, walked
@@ -229,7 +232,7 @@ class _Closing:
         self._sent: dict[int, int] = {}
         self._acked: dict[int, int] = {}
         self._received: dict[int, int] = {}
-        #: Is there a FIN of which cannot be told whether it is the first or the second?
+        #: Whether there is a FIN of which it is unknown whether it is the first or the second.
         self._unplaced = False
         for ordinal, code in enumerate(shape.codes):
             event, end = EVENTS[code & 0xF], int(bool(code & RESPONDER_BIT))
@@ -263,7 +266,7 @@ class _Closing:
         return "incomplete", False, ()
 
     def closed_first(self) -> EndOrBoth | None:
-        """Whose FIN came first; "both" if they crossed; None if none was sent, or it cannot be told."""
+        """Return whose FIN came first; "both" if they crossed; None if none was sent, or if it is unknown."""
         if not self._sent or self._unplaced:
             return None
         if self._self_connect:
@@ -271,7 +274,7 @@ class _Closing:
         first = min(self._sent, key=lambda end: self._sent[end])
         second = 1 - first
         if second not in self._sent:
-            # Of an end that was not captured, a FIN may have been on its way.
+            # An end that was not captured may have had a FIN in flight.
             return None if self._one_direction() else SIDES[first]
         knew = second in self._received and self._received[second] < self._sent[second]
         return SIDES[first] if knew else "both"
@@ -287,8 +290,8 @@ class _Closing:
         if self._missing():
             return "partial"
         visited = [self._walked.visited(end) for end in (ORIGINATOR, RESPONDER)]
-        # Who comes into CLOSING has a FIN that was sent before his own had come: they crossed, whatever came first of
-        # what each sent then (RFC 9293 §3.6, Figure 13).
+        # An end enters CLOSING if the peer's FIN was sent before its own had arrived: the FINs crossed, whichever was
+        # sent first (RFC 9293 §3.6, Figure 13).
         if any(State.CLOSING in states for states in visited):
             return "simultaneous-close"
         return "four-way" if any(State.FIN_WAIT_2 in states for states in visited) else "three-segment"

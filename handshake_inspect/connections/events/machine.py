@@ -1,8 +1,8 @@
 """Events -> states of both ends. Runs once per distinct event string, in plain Python; the result is broadcast.
 
-In: the states in which the two ends start, and the codes of what happened (`events`). Out: `Walk`, the moves that the
-table of `tcp.states` makes of it. This is the only code that walks the table; the ladder of one connection and the
-verdicts over a million both come from here.
+In: the states in which the two ends start, and the codes of the `events`. Out: `Walk`, the moves by the table of
+`tcp.states`. This is the only code that applies the table; the ladder of one connection and the verdicts on a million
+both use its result.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.plain import plain
 from handshake_inspect.tcp.states import EVENTS, Event, State, StateName, step
 
-#: How an end starts: the code stands in a shape. `NOTHING`: nothing is proven of it, and nothing moves it.
-#: `UNHEARD`: the capture begins with an RST; what it takes effect on is CLOSED afterwards.
+#: How an end starts, as a code in a shape. `NOTHING`: nothing is proven about it, and no event moves it. `UNHEARD`: the
+#: capture begins with an RST; an end on which that takes effect is CLOSED afterwards.
 NOTHING, AS_CLOSED, AS_LISTEN, AS_ESTABLISHED, UNHEARD = range(5)
 
 _START = {AS_CLOSED: State.CLOSED, AS_LISTEN: State.LISTEN, AS_ESTABLISHED: State.ESTABLISHED}
 _ACTS = {Event.SEND_SYN, Event.SEND_FIN, Event.SEND_RST}
 #: Arrivals of an RST.
 RESETS = {Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN}
-#: The basis of a move of which nothing proves that what caused it arrived.
+#: The basis of a move if nothing proves that the segment which caused it arrived.
 ASSUMED: Basis = "assumed"
 
 
 class Move(NamedTuple):
-    """One end goes to a state."""
+    """One change of state of one end."""
 
-    #: Which event of the string did it, from 0 (the last one of its group).
+    #: Index in the event string of the event that caused it, from 0 (the last one of its group).
     ordinal: int
     end: int
     before: State | None
-    #: None: a closing state, but which one cannot be told.
+    #: None: a closing state, but unknown which.
     after: State | None
     #: "sent", "acknowledged" or "assumed".
     basis: Basis
@@ -44,13 +44,13 @@ class Move(NamedTuple):
 
 @plain
 class Walk:
-    """What the table makes of one event string."""
+    """The moves that the table makes of one event string."""
 
     #: Every change of state, in order; self-loops are left out.
     moves: tuple[Move, ...]
-    #: State of each end at the start, None if nothing is proven of it.
+    #: State of each end at the start, None if nothing is proven about it.
     start: tuple[State | None, State | None]
-    #: State of each end at the last event.
+    #: State of each end after the last event.
     final: tuple[State | None, State | None]
     #: Ordinals of the RSTs that moved their receiver.
     effective_resets: tuple[int, ...]
@@ -65,7 +65,7 @@ class Walk:
         return tuple(labels) or None
 
     def visited(self, end: int) -> set[State | None]:
-        """Return every state that one end was in, None among them if it cannot be told of one."""
+        """Return every state that one end was in; None is among them if one of them is unknown."""
         found = {move.after for move in self.moves if move.end == end}
         first = self.start[end]
         return found | {first} if first else found
@@ -73,13 +73,13 @@ class Walk:
 
 @lru_cache(maxsize=1 << 13)
 def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:
-    """Walk the table along an event string. `start`: how each end starts (`AS_CLOSED` ...)."""
+    """Apply the table along an event string. `start`: how each end starts (`AS_CLOSED` ...)."""
     state: list[State | None] = [_START.get(code) for code in start]
     begin = (state[ORIGINATOR], state[ORIGINATOR] if self_connect else state[RESPONDER])
     moves: list[Move] = []
     effective: list[int] = []
     group_began, group_first = [state[ORIGINATOR], state[RESPONDER]], 0
-    #: Ends of which only an RST tells the state.
+    #: Ends whose state only an RST makes known.
     lost = [code == UNHEARD for code in start]
     for ordinal, code in enumerate(codes):
         event, end = EVENTS[code & 0xF], int(bool(code & RESPONDER_BIT))
@@ -92,9 +92,9 @@ def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:
         if event in RESETS:
             effective.append(ordinal)
         if code & UNPLACED_BIT:
-            new, lost[end] = None, True  # the second FIN leads elsewhere than the first
+            new, lost[end] = None, True  # the second FIN leads to another state than the first
         elif moves and moves[-1].ordinal >= group_first:
-            moves.pop()  # one segment is one step, however many events it is
+            moves.pop()  # one segment is one move, however many events it causes
         state[end] = new
         moves.append(Move(ordinal, end, group_began[end], new, _basis(event, code), event))
     if self_connect:

@@ -1,12 +1,12 @@
-"""When each end learns that its SYN, and its FIN, was acknowledged, and how sure that is.
+"""Finds when each end learns that its SYN, and its FIN, was acknowledged, and whether that is proven or assumed.
 
 In: `ConnectionRows`, their `Numbers`, and the moment at which each row arrived, or is assumed to. Out: `News`. Read RFC
 9293 §3.5, §3.10.7.3 and §3.10.7.4 first.
 
-The first arrival brings the news; what comes later changes nothing. One that is only assumed is *disproved* when its
+The first arrival brings the news; later ones change nothing. An arrival that is only assumed is *disproved* when its
 receiver repeats what it would have acknowledged (its SYN, its FIN): then only a later segment can have brought the
-news. It is *confirmed* when a later segment that brings the same news is proven to have arrived; what the receiver
-seems to repeat after that is an old copy.
+news. It is *confirmed* when a later segment that brings the same news is proven to have arrived; a repetition captured
+after that is an old copy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class News:
 
     #: Moment of the first credible arrival of the news, NEVER if there is none. Shape (2m,).
     moment: Rows
-    #: Is that arrival only assumed? Shape (2m,).
+    #: Whether that arrival is only assumed. Shape (2m,).
     assumed: Mask
     #: Moment of the first proven arrival. Shape (2m,).
     proven: Rows
@@ -49,14 +49,14 @@ class News:
 def syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> News:
     """Return when each end learns that its SYN was acknowledged. `arrival`: the moment of each row's, NEVER if none."""
     receiver, is_syn = rows.peer, (rows.flags & SYN) != 0
-    # Whose SYN could be acknowledged: one that was captured, or whose acknowledgment was.
+    # The ends whose SYN could be acknowledged: the SYN was captured, or its acknowledgment was.
     opened = rows.iss_known.reshape(-1).copy()
     opened[1::2] |= numbers.inferred_syn_ack_row >= 0
     candidate = numbers.ack_counts & opened.take(receiver) & (rows.ack >= 1)
-    # §3.10.7.4, first: a segment before the window is not acceptable, its ACK is not looked at.
+    # §3.10.7.4, first: a segment before the window is not acceptable, and its ACK is not processed.
     candidate &= is_syn | (rows.seq >= 1)
     candidate &= ~_refused(rows, numbers)
-    # An end that sent a SYN-ACK had not been acknowledged then (simultaneous open: the SYN-ACKs cross).
+    # When an end sent a SYN-ACK, its own SYN had not been acknowledged yet (simultaneous open: the SYN-ACKs cross).
     crossing = _crossing_answers(numbers)
     held, when = np.zeros(len(rows), np.bool_), arrival.copy()
     soft = ~rows.has_length
@@ -70,7 +70,7 @@ def syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> N
     ahead = _third_ahead(rows, numbers)
     when[ahead] = moment(ahead, ARRIVED, ahead)
     news = _first_credible(rows, np.flatnonzero(candidate), when, soft, numbers.is_syn, held)
-    # What proves it though the segment that brought it was not captured.
+    # Rows that prove it although the segment that brought the news was not captured.
     inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
     shown = np.full(2 * rows.connections, NEVER, np.int64)
     infer(shown[ORIGINATOR::2], inferred >= 0, inferred, 2)
@@ -82,10 +82,11 @@ def syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> N
 
 
 def _third_ahead(rows: ConnectionRows, numbers: Numbers) -> Rows:
-    """Return the rows of third segments whose number lies ahead, but in the window: SYN-RECEIVED takes their ACK.
+    """Return the rows of third segments whose number is ahead, but in the window: SYN-RECEIVED processes their ACK.
 
-    What lies before may not be captured, or may never have been sent: such a segment is acceptable (RFC 9293 §3.10.7.4,
-    first), and its ACK is not held back. A SYN-ACK that comes again says that it was not heard.
+    The numbers before it may not be captured, or may never have been sent: such a segment is acceptable (RFC 9293
+    §3.10.7.4, first), and its ACK is not held back. If the SYN-ACK is sent again afterwards, the third segment was
+    lost.
     """
     originator = np.arange(rows.connections) * 2
     third, answer = numbers.ack_row[originator], numbers.syn_ack_row[originator + 1]
@@ -100,7 +101,7 @@ def _third_ahead(rows: ConnectionRows, numbers: Numbers) -> Rows:
 
 
 def _crossing_answers(numbers: Numbers) -> Rows:
-    """Return the row that shows the SYN-ACK of each end that sent a SYN without ACK too, -1 else. Shape (2m,)."""
+    """Return the row that shows the SYN-ACK of each end that also sent a SYN without ACK, else -1. Shape (2m,)."""
     asks = (numbers.bare_syn_row >= 0) | numbers.crossing_syn
     captured = np.where(asks, numbers.syn_ack_row, -1)
     proof = np.repeat(numbers.inferred_syn_ack_row, 2)
@@ -108,10 +109,10 @@ def _crossing_answers(numbers: Numbers) -> Rows:
 
 
 def _refused(rows: ConnectionRows, numbers: Numbers) -> Mask:
-    """Mark third segments that opened nothing: an RST without ACK, at the number they acknowledge, is the answer.
+    """Mark third segments that opened nothing: the answer is an RST without ACK, at the number they acknowledge.
 
-    So an end answers that has no connection for a segment (RFC 9293 §3.5.2), as a listener whose queue is full. Of an
-    ABORT §3.10.5 would allow the same, but the kernels of today set ACK in it.
+    This is the answer of an end that has no connection for a segment (RFC 9293 §3.5.2), such as a listener whose queue
+    is full. §3.10.5 would allow the same RST for an ABORT, but current kernels set ACK in that.
     """
     refused = np.zeros(len(rows), np.bool_)
     bare = ((rows.flags & (RST | ACK)) == RST) & (rows.side == RESPONDER)
@@ -132,10 +133,10 @@ def _refused(rows: ConnectionRows, numbers: Numbers) -> Mask:
 
 
 def fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> News:
-    """Return when each end learns that its FIN was acknowledged; `arrival` as above."""
+    """Return when each end learns that its FIN was acknowledged; `arrival` as in `syn_acknowledged`."""
     candidate = numbers.of_fins
     fin_row = np.where(numbers.fin_row >= 0, numbers.fin_row, numbers.inferred_fin_row).take(rows.peer.take(candidate))
-    # A FIN that was captured after its acknowledgment had been sent before it.
+    # A FIN that was captured after its acknowledgment had been sent before that.
     arrives = arrival.take(candidate)
     late = (row_of(arrives) < fin_row) & (arrives != NEVER)
     when = arrival.copy()
@@ -145,9 +146,10 @@ def fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> N
 
 
 def _copies(rows: ConnectionRows, mask: Mask) -> Mask:
-    """Mark the rows among `mask` that the network doubled: the same number and IP ID as an earlier one of its end.
+    """Mark the rows among `mask` that the network duplicated: number and IP ID equal an earlier one of the same end.
 
-    Their sender did not send again, so they tell nothing of what it has heard. An IP ID of 0 tells nothing (RFC 6864).
+    Their sender did not send again, so they show nothing of what it has received. An IP ID of 0 proves nothing (RFC
+    6864).
     """
     at = np.flatnonzero(mask & (rows.ip_id != 0))
     at = at[np.bincount(rows.end[at], minlength=2 * rows.connections)[rows.end[at]] > 1]
@@ -163,8 +165,8 @@ def _copies(rows: ConnectionRows, mask: Mask) -> Mask:
 def _first_credible(rows: ConnectionRows, candidate: Rows, when: Rows, soft: Mask, repeats: Mask, spared: Mask) -> News:
     """Choose for each end the first arrival among candidates that is not disproved by a later repetition.
 
-    `candidate`: rows. `soft` marks arrivals that are only assumed, `repeats` SYNs or FINs, `spared` arrivals that none
-    of them disproves.
+    `candidate`: rows. `soft` marks arrivals that are only assumed, `repeats` SYNs or FINs, `spared` arrivals that no
+    repetition disproves.
     """
     ends = 2 * rows.connections
     arrives, peer, is_soft = when.take(candidate), rows.peer.take(candidate), soft.take(candidate)
@@ -172,14 +174,15 @@ def _first_credible(rows: ConnectionRows, candidate: Rows, when: Rows, soft: Mas
     def only(some: Rows) -> tuple[Rows, Rows, Rows, Mask]:
         return candidate.take(some), arrives.take(some), peer.take(some), is_soft.take(some)
 
-    # What comes behind a proof is no news, and a first proof is nearly always the first: most are left out by it.
+    # Arrivals after the first proof are no news, and the proof first in order of rows is nearly always the first in
+    # time: it rules out most candidates.
     hard = np.flatnonzero(~is_soft & (arrives != NEVER))[::-1]
     proof = np.full(ends, NEVER - 1, np.int64)
     proof[peer.take(hard)] = arrives.take(hard)
     candidate, arrives, peer, is_soft = only(np.flatnonzero(arrives <= proof.take(peer)))
     hard = np.flatnonzero(~is_soft)
     proof = earliest(peer.take(hard), arrives.take(hard), ends)
-    # An end repeats nothing of which it has proven to know that it arrived: what comes then is an old copy.
+    # An end that is proven to know of the arrival repeats nothing: a repetition captured after that is an old copy.
     again = np.flatnonzero(repeats)
     again = again[again < row_of(proof.take(rows.end.take(again)))]
     last = np.full(ends, -1, np.int64)
@@ -196,10 +199,10 @@ def _first_credible(rows: ConnectionRows, candidate: Rows, when: Rows, soft: Mas
 
 
 def _disproofs(rows: ConnectionRows, arrived: Rows, when: Rows, again: Rows) -> Rows:
-    """Say which repetition disproves each of these assumed arrivals: the first that its receiver sends after it.
+    """Return the repetition that disproves each of these assumed arrivals: the first that its receiver sends after it.
 
-    `again`: the repetitions. Of arrivals that one repetition disproves the first tells it all, the others are left out.
-    Returns what `News.disproved` is.
+    `again`: the repetitions. If one repetition disproves several arrivals, only the first is kept. Returns the rows of
+    `News.disproved`.
     """
     sent = np.sort(rows.end.take(again) << ROW_BITS | again)
     disproving = sent[np.searchsorted(sent, rows.peer[arrived] << ROW_BITS | row_of(when[arrived]), "right")]

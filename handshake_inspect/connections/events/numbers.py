@@ -1,4 +1,4 @@
-"""What the numbers of each end amount to: who acknowledged what, and which segments must have been there.
+"""Evaluates the numbers of each end: what each acknowledged, and which segments must have been sent.
 
 In: `ConnectionRows`. Out: `Numbers`. RFC 9293 §3.4 and §3.10.7.4 (fifth: check the ACK field).
 """
@@ -29,35 +29,36 @@ from handshake_inspect.sets import count_to, set_of
 
 @mutable
 class Numbers:
-    """What the acknowledgments and sequence numbers of each end amount to."""
+    """SYNs, FINs and acknowledgments of `m` connections, `n` rows: those that count, and those inferred from others."""
 
     #: The highest number that each side has acknowledged at each row, this row included; UNKNOWN before its first
     #: acknowledgment. Two arrays of shape (n,).
     acknowledged_by: list[Rows]
     #: The highest number that each end has acknowledged in all, UNKNOWN if none. Shape (2m,).
     finally_acknowledged: Rows
-    #: Acknowledgments that count for these: possible ones, not of RSTs. Shape (n,).
+    #: Acknowledgments that count for these: credible ones, not of RSTs. Shape (n,).
     ack_counts: Mask
-    #: SYNs of this connection that their receiver takes: without ACK, or with the right one. Shape (n,).
+    #: SYNs of this connection that their receiver accepts: without ACK, or with the right one. Shape (n,).
     is_syn: Mask
     #: Number after the SYN of each end and the data on it (1 without data). Shape (2m,).
     syn_end: Rows
-    #: FINs of this connection: the one of each end, and its repetitions. Shape (n,).
+    #: FINs of this connection: the one that counts of each end, and its repetitions. Shape (n,).
     is_fin: Mask
-    #: FINs, also those with another number than the one: forged, or of another connection. Shape (n,).
+    #: All FINs, including those with another number: forged, or of another connection. Shape (n,).
     claims_fin: Mask
-    #: The FIN of each end, -1 if none, and its end. Shape (2m,).
+    #: The FIN of each end, -1 if none was captured, and the number after it, NEVER if there is none. Shape (2m,).
     fin_row: Rows
     fin_end: Rows
     #: Acknowledgments of the peer's FIN, captured or not: rows, rising.
     of_fins: Rows
-    #: A FIN was not captured, but its acknowledgment proves it: the row that does, -1 else. Shape (2m,).
+    #: The row whose acknowledgment proves a FIN of each end that was not captured, -1 if none. Shape (2m,).
     inferred_fin_row: Rows
-    #: Whether the peer's FIN had come before the FIN of this end cannot be told. Shape (2m,).
+    #: Whether it is unknown if the peer's FIN had arrived before this end sent its own. Shape (2m,).
     unplaced_fin: Mask
     #: First valid SYN of each end, -1 if none. Shape (2m,).
     syn_row: Rows
-    #: A SYN without ACK was not captured, but the peer, which had sent one too, answers it. Shape (2m,).
+    #: Whether the end sent a SYN without ACK that was not captured, but that the peer, which sent one too, answers.
+    #: Shape (2m,).
     crossing_syn: Mask
     #: First SYN without ACK, first valid SYN-ACK, first SYN-ACK with a wrong number of each end. Shape (2m,).
     bare_syn_row: Rows
@@ -65,17 +66,17 @@ class Numbers:
     wrong_syn_ack_row: Rows
     #: First segment with ACK, without SYN and RST, of each end that counts. Shape (2m,).
     ack_row: Rows
-    #: Segments of originators with ACK, without SYN and RST, with right numbers: third ones of a handshake, and those
-    #: behind it. Rows, rising.
+    #: Segments of originators with ACK, without SYN and RST, with right numbers: the third ones of a handshake, and
+    #: those after them. Rows, rising.
     third_rows: Rows
-    #: Row that proves a handshake segment which was not captured, -1 else: the originator's first ACK for the
+    #: Row that proves a handshake segment which was not captured, -1 if none: the originator's first ACK for the
     #: SYN-ACK, the responder's acknowledgment of data for both. Shape (m,).
     inferred_syn_ack_row: Rows
     inferred_ack_row: Rows
 
 
 def next_of_end(rows: ConnectionRows, mask: Mask, end: Rows, after: Rows) -> Rows:
-    """Return the first row of each `end` behind each row `after` for which `mask` holds, -1 if there is none.
+    """Return the first row of each `end` after each row `after` for which `mask` holds, -1 if there is none.
 
     Shape (k,), as `end` and `after`.
     """
@@ -83,7 +84,7 @@ def next_of_end(rows: ConnectionRows, mask: Mask, end: Rows, after: Rows) -> Row
 
 
 def previous_of_end(rows: ConnectionRows, mask: Mask, end: Rows, before: Rows) -> Rows:
-    """Return the last row of each `end` ahead of each row `before` for which `mask` holds, -1 if there is none.
+    """Return the last row of each `end` before each row `before` for which `mask` holds, -1 if there is none.
 
     Shape (k,), as `end` and `before`.
     """
@@ -91,7 +92,7 @@ def previous_of_end(rows: ConnectionRows, mask: Mask, end: Rows, before: Rows) -
 
 
 def _beside(rows: ConnectionRows, mask: Mask, end: Rows, at: Rows, step: int) -> Rows:
-    """Return the first masked row of each `end` behind each row `at`; with step -1 the last one up to it."""
+    """Return the first masked row of each `end` after each row `at`; with step -1 the last one up to it. -1 if none."""
     found, conn = np.full(len(end), -1, np.int64), end >> 1
     at = np.clip(at, rows.start.take(conn) - 1, rows.start.take(conn + 1) - 1)
     among, asks = _marked(rows, mask, conn), end & 1
@@ -99,7 +100,7 @@ def _beside(rows: ConnectionRows, mask: Mask, end: Rows, at: Rows, step: int) ->
     for side in (ORIGINATOR, RESPONDER):
         asked, own = np.flatnonzero(asks == side), among[np.flatnonzero(sent == side)]
         if len(own) and len(asked):
-            # Of one side: what lies beside a row in its connection lies beside it among all.
+            # Among the rows of one side, neighbours in a connection are also neighbours in the whole list.
             place = count_to(own, at.take(asked), len(rows)) + step
             row = own.take(place, mode="clip")
             inside = (place >= 0) & (place < len(own)) & (rows.conn.take(row) == conn.take(asked))
@@ -108,7 +109,7 @@ def _beside(rows: ConnectionRows, mask: Mask, end: Rows, at: Rows, step: int) ->
 
 
 def _marked(rows: ConnectionRows, mask: Mask, conn: Rows) -> Rows:
-    """Return the masked rows of these connections; where they are many, of the others too."""
+    """Return the masked rows of these connections; if these are many, those of the others too."""
     if len(conn) * 8 >= len(rows):
         return np.flatnonzero(mask)
     among = rows.rows_of(set_of(conn))
@@ -116,7 +117,7 @@ def _marked(rows: ConnectionRows, mask: Mask, conn: Rows) -> Rows:
 
 
 def find_numbers(rows: ConnectionRows) -> Numbers:
-    """Look at every SYN, FIN and acknowledgment of every connection."""
+    """Evaluate every SYN, FIN and acknowledgment of every connection."""
     flags, end, peer, ends = rows.flags, rows.end, rows.peer, 2 * rows.connections
     syn, ack, fin, rst = (((flags & bit) != 0) for bit in (SYN, ACK, FIN, RST))
     known = rows.iss_known.reshape(-1)
@@ -130,8 +131,8 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     ordinary = ack & ~syn & ~rst
     counts = right | ordinary & _believable(rows, ordinary, valid_syn)
     acknowledged_by = [running_maximum(rows, rows.ack, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
-    # A FIN whose number lies before its sender's SYN is no FIN of this connection. §3.10.7.4: where a FIN could count,
-    # a segment without ACK is dropped (fifth), and one with SYN only challenged (fourth).
+    # A FIN whose number lies before its sender's SYN is no FIN of this connection. §3.10.7.4: in a state where a FIN
+    # could count, a segment without ACK is dropped (fifth), and one with SYN only causes a challenge ACK (fourth).
     claims_fin = fin & ack & ~rst & (~syn | valid_syn) & (~known.take(end) | (rows.seq_end >= 2))
     fin_row = choose_fins(rows, claims_fin, acknowledged_by)
     fin_end = np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER)
@@ -161,16 +162,16 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     _infer_handshake(rows, numbers)
     if (fin_row >= 0).any():
         _look_for_fins(rows, numbers, ~syn | valid_syn)
-        # Where there is no FIN, nothing reaches its end.
+        # Without a FIN, no acknowledgment reaches its end (NEVER).
         numbers.of_fins = np.flatnonzero(counts & (rows.ack >= numbers.fin_end.take(peer)))
     return numbers
 
 
 def _stray_answers(rows: ConnectionRows) -> Mask:
-    """Mark the SYN-ACKs of an originator whose peer has answered its SYN, and sent none without ACK.
+    """Mark the SYN-ACKs of an originator whose peer has already answered its SYN, and has sent no SYN without ACK.
 
-    An end that has asked sends SYN-ACK only in answer to a SYN without ACK (RFC 9293 §3.10.7.3, Figure 7). Such a SYN
-    may not be captured; but then the peer has not answered before.
+    An end that has sent a SYN sends a SYN-ACK only in answer to a SYN without ACK (RFC 9293 §3.10.7.3, Figure 7). That
+    SYN may be missing in the capture; but then the peer has not answered before.
     """
     syn_ack = (rows.flags & (SYN | ACK | RST)) == SYN | ACK
     stray = np.zeros(len(rows), np.bool_)
@@ -185,11 +186,11 @@ def _stray_answers(rows: ConnectionRows) -> Mask:
 
 
 def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
-    """Sort out acknowledgments of what was never sent: they must not count as proof of anything.
+    """Mark all rows but the acknowledgments of numbers that were never sent: these must not count as proof of anything.
 
-    A capture may have missed what they acknowledge, so one that lies beyond everything captured of the peer is
-    believed unless its sender's next acknowledgment takes it back, or the peer was captured to send its SYN-ACK and
-    never anything after it (RFC 9293 §3.10.7.4, fifth: SEG.ACK > SND.NXT).
+    The capture may have missed what they acknowledge, so one that lies beyond everything captured of the peer is
+    accepted unless its sender's next acknowledgment is lower, or the peer was captured sending its SYN-ACK and never
+    anything after it (RFC 9293 §3.10.7.4, fifth: SEG.ACK > SND.NXT).
     """
     peer_sent = of_side(rows.peer_side, rows.sent_by)
     beyond = ordinary & (rows.ack > peer_sent) & (peer_sent > UNKNOWN)
@@ -210,26 +211,26 @@ def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
 
 
 def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
-    """Find what proves a SYN, a SYN-ACK or a third segment that was not captured."""
+    """Find the rows that prove a SYN, a SYN-ACK or a third segment that was not captured."""
     opened = rows.iss_known[:, ORIGINATOR] & ~rows.self_connect
     # An end that has sent a SYN without ACK sends a SYN-ACK only in answer to another such SYN (§3.10.7.3, Figure 7).
     asks, answers = numbers.bare_syn_row >= 0, numbers.syn_ack_row >= 0
     numbers.crossing_syn[1::2] = opened & asks[0::2] & answers[0::2] & ~asks[1::2]
     no_answer = opened & (numbers.syn_row[1::2] < 0) & (numbers.wrong_syn_ack_row[1::2] < 0)
-    # The originator acknowledges: it has received a SYN-ACK.
+    # If the originator acknowledges, it has received a SYN-ACK.
     acknowledges = numbers.ack_row[0::2]
     proven = np.flatnonzero(no_answer & (acknowledges >= 0))
     numbers.inferred_syn_ack_row[proven] = acknowledges[proven]
-    # The responder acknowledges data: the originator had sent its ACK with it, or before it.
+    # If the responder acknowledges data, the originator had sent its ACK with it, or before it.
     silent = opened & (acknowledges < 0)
     answers_row = np.flatnonzero(silent.take(rows.conn) & (rows.side == RESPONDER))
     conn, acknowledged = rows.conn.take(answers_row), numbers.acknowledged_by[RESPONDER].take(answers_row)
     proof = np.flatnonzero(acknowledged > numbers.syn_end[0::2].take(conn))[::-1]
-    numbers.inferred_ack_row[conn.take(proof)] = answers_row.take(proof)  # the first one is put last
+    numbers.inferred_ack_row[conn.take(proof)] = answers_row.take(proof)  # the first one is assigned last
 
 
 def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
-    """Look for what is known of the FINs that were not captured, where the other end's was.
+    """Infer or doubt the FINs that were not captured, of ends whose peer's FIN was.
 
     `valid`: segments of this connection, without stray SYNs.
     """
@@ -237,7 +238,7 @@ def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
     missing = (numbers.fin_row < 0) & (numbers.fin_row[ends ^ 1] >= 0) & np.repeat(~rows.self_connect, 2)
     if not missing.any():
         return
-    # Before a segment that stays, the octets of the folded ones lie.
+    # The octets of folded segments lie before the segment that stays.
     at = rows.rows_of(np.flatnonzero(missing[0::2] | missing[1::2]))
     at = at[missing[rows.end[at]] & valid[at] & ((rows.flags[at] & RST) == 0)]
     at = at[rows.has_length[at] | (rows.folded_octets[at] > 0)]
@@ -248,11 +249,11 @@ def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
 
 
 def _infer_fins(rows: ConnectionRows, numbers: Numbers, missing: Mask, occupied: Rows) -> None:
-    """Find what proves a FIN that was not captured.
+    """Find the rows that prove a FIN which was not captured.
 
-    The peer has closed too and is acknowledged, all data captured of this end lies below some number E (`occupied`),
-    and the peer acknowledges E + 1: one more than there was. A lost single octet of data would look the same; but its
-    sender would not have been silent after it.
+    The peer has closed too and its FIN is acknowledged, all captured data of this end lies below some number E
+    (`occupied`), and the peer acknowledges E + 1: one more than was captured. A lost single octet of data would look
+    the same; but its sender would not have been silent after it.
     """
     peer_end, last_a = np.arange(2 * rows.connections) ^ 1, numbers.finally_acknowledged
     candidate = missing & (last_a >= numbers.fin_end[peer_end]) & (last_a[peer_end] == occupied + 1)
@@ -263,15 +264,16 @@ def _infer_fins(rows: ConnectionRows, numbers: Numbers, missing: Mask, occupied:
 
 
 def _doubt_fins(rows: ConnectionRows, numbers: Numbers, missing: Rows, occupied: Rows) -> None:
-    """Find the FINs of which cannot be told whether their sender had received one. `missing`: the ends without a FIN.
+    """Find the FINs whose sender may or may not have received one before. `missing`: the ends without a FIN.
 
-    Such a FIN acknowledges numbers that no captured segment occupies, and the last of them may be the peer's FIN. It
-    is not if the peer has occupied it, or is acknowledged beyond it later: nothing comes after a FIN (RFC 9293 §3.6).
+    Such a FIN acknowledges numbers that no captured segment occupies, and the last of them may be the peer's FIN. It is
+    not if the peer has occupied it, or is acknowledged beyond it later: nothing comes after a FIN (RFC 9293 §3.6).
     """
     sender = missing ^ 1
     row = numbers.fin_row[sender]
     acknowledged = of_side(sender & 1, [by.take(row) for by in numbers.acknowledged_by])
-    # The first acknowledgment of an end that opened is that of the SYN; before a capture's begin may lie anything.
+    # The first acknowledgment of an end that opened is that of the SYN; before the capture begins, anything may have
+    # been sent.
     opened = rows.iss_known[missing // 2, missing & 1]
     first = numbers.ack_row[sender]
     opened |= rows.iss_known[missing // 2, ORIGINATOR] & (first >= 0) & (first < row)

@@ -1,10 +1,11 @@
-"""What each RST is worth (RFC 9293 §3.5.2, §3.5.3, §3.10.7; RFC 5961 §3).
+"""Decides the effect of each RST (RFC 9293 §3.5.2, §3.5.3, §3.10.7; RFC 5961 §3).
 
-At exactly A of its receiver, or with A unknown, it takes effect. Below A it is old. Above, it waits until A equals it,
-if it is its sender's last word; if the receiver is silent from then on, it is assumed to have worked (data that is
-followed by an RST is never acknowledged). If its sender goes on and is acknowledged, nothing was reset; likewise if it
-goes on, A is unknown, and the RST is not at the number that its sender had reached. SYN-SENT drops an RST that does not
-acknowledge its SYN: one behind a SYN-ACK waits too, until that is proven to have come first.
+Let A be the highest number that its receiver has acknowledged. At exactly A, or with A unknown, an RST takes effect.
+Below A it is old. Above A it waits until A equals it, if its sender sends nothing after it; if the receiver is silent
+from then on, the RST is assumed to have worked (data followed by an RST is never acknowledged). If its sender continues
+and is acknowledged, nothing was reset; likewise if it continues, A is unknown, and the RST is not at the number that
+its sender had reached. SYN-SENT drops an RST that does not acknowledge its SYN: such an RST after a SYN-ACK also waits,
+until that SYN-ACK is proven to have arrived first.
 """
 
 from __future__ import annotations
@@ -32,32 +33,32 @@ from handshake_inspect.sets import places_in
 
 @mutable
 class Resets:
-    """All RST rows."""
+    """All RST rows, one entry each."""
 
-    #: Row of each.
+    #: Its row.
     row: Rows
     #: Moment of its effect, NEVER if it has none.
     moment: Rows
-    #: The highest number that its receiver had acknowledged when it was sent: the number that it must have. That of the
-    #: SYN if it waits behind a SYN-ACK, UNKNOWN if the receiver had acknowledged nothing.
+    #: The highest number that its receiver had acknowledged when it was sent, which the RST must have: the number of
+    #: the SYN if it waits behind a SYN-ACK, UNKNOWN if the receiver had acknowledged nothing.
     expected: Rows
     #: It acknowledges the receiver's SYN.
     of_syn: Mask
-    #: Its effect is assumed: it is beyond that number, but nothing was heard of the receiver again.
+    #: Its effect is assumed: it is beyond that number, but the receiver was silent afterwards.
     assumed: Mask
-    #: Its sender went on, and the receiver acknowledged it: it had no effect.
+    #: Its sender continued, and the receiver acknowledged that: it had no effect.
     belied: Mask
-    #: A is unknown, but its sender went on from another number than that of the RST.
+    #: A is unknown, and its sender continued from another number than that of the RST.
     elsewhere: Mask
-    #: It answers a SYN-ACK with another initial number than the one that was acknowledged (RFC 9293 §3.5.2): that
-    #: belongs to another connection of the same sockets, whose numbers are not those of this one.
+    #: It answers a SYN-ACK with another initial number than the acknowledged one (RFC 9293 §3.5.2): that belongs to
+    #: another connection of the same sockets, whose numbers differ from these.
     of_another: Mask
-    #: Its sender gave up its own connection with it.
+    #: Its sender ended its own connection with it.
     ends_sender: Mask
 
 
 def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
-    """Decide what each RST is worth."""
+    """Decide the effect of each RST."""
     at = np.flatnonzero((rows.flags & RST) != 0)
     sender, receiver, seq = rows.end[at], rows.peer[at], rows.seq[at]
     acknowledged = np.where(
@@ -66,14 +67,15 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
     last_word = last_of(rows.end, (rows.flags & RST) == 0, 2 * rows.connections)[sender] < at
     refuses = _refuses_only(rows, numbers, at)
     sent = _sent_before(rows, at)
-    # A SYN-ACK with a wrong number names what it expects all the same. Who goes on has refused no more than that.
+    # A SYN-ACK with a wrong number still names the number it expects. An RST whose sender continues refused only that.
     wrong = numbers.wrong_syn_ack_row[receiver]
     named = (acknowledged == UNKNOWN) & (wrong >= 0) & (wrong < at)
     refuses |= named & (seq == rows.ack[wrong]) & ~last_word
     answers = _answers_unsent(rows, numbers, at) & (acknowledged < 1)
     refuses |= answers
     belied = _belied(rows, numbers, at, sent) & ~last_word & ~refuses
-    # Of an end that has only sent its SYN, RCV.NXT of the receiver is known: what is not there refuses another SYN.
+    # For an end that has only sent its SYN, RCV.NXT of the receiver is known: an RST at another number refuses another
+    # SYN.
     unknown = (acknowledged == UNKNOWN) & (named & ~answers | ~refuses)
     elsewhere = unknown & ~last_word & ~(named & refuses) & (sent != UNKNOWN) & (sent != seq)
     # §3.5.3: in SYN-SENT an RST is valid if it acknowledges the SYN (or data on it).
@@ -98,7 +100,7 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
 
 
 def _refuses_only(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
-    """Does an RST only refuse a wrong SYN-ACK? An end that has only sent its SYN goes on (Figure 8, line 5)."""
+    """Mark the RSTs that only refuse a wrong SYN-ACK: an end that only sent its SYN continues (Figure 8, line 5)."""
     sender, seq = rows.end[at], rows.seq[at]
     spoke = first_of(rows.end, (rows.flags & (SYN | RST)) == 0, 2 * rows.connections)[sender]
     only_syn = (numbers.bare_syn_row[sender] >= 0) & ~((spoke >= 0) & (spoke < at))
@@ -106,16 +108,16 @@ def _refuses_only(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
 
 
 def _behind_syn_ack(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
-    """Does an RST follow the SYN-ACK of its sender, to an end that has only asked for it?"""
+    """Mark the RSTs that follow the SYN-ACK of their sender, to an end that sent a SYN without ACK."""
     opening = numbers.syn_ack_row[rows.end[at]]
     behind: Mask = (opening >= 0) & (opening < at) & (numbers.bare_syn_row[rows.peer[at]] >= 0)
     return behind
 
 
 def _answers_unsent(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
-    """Does an RST without ACK have the number that its peer's last segment acknowledged, though that was never sent?
+    """Mark the RSTs without ACK that have the number which their peer's last segment acknowledged, though never sent.
 
-    So an end answers that has sent a SYN-ACK which is not acknowledged yet, and stays in SYN-RECEIVED (RFC 9293
+    This is the answer of an end whose SYN-ACK is not acknowledged yet, and which stays in SYN-RECEIVED (RFC 9293
     §3.5.2, group 2).
     """
     opening = numbers.syn_ack_row[rows.end[at]]
@@ -127,7 +129,7 @@ def _answers_unsent(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
 
 
 def _answers_another(rows: ConnectionRows, at: Rows) -> Mask:
-    """Does an RST without ACK have the number that a SYN-ACK asked for which is not that of this connection?"""
+    """Mark the RSTs without ACK that have the number acknowledged by a SYN-ACK that is not of this connection."""
     other = ((rows.flags & (SYN | RST | ACK)) == (SYN | ACK)) & (rows.seq != 0)
     if not other.any():
         return np.zeros(len(at), np.bool_)
@@ -137,7 +139,7 @@ def _answers_another(rows: ConnectionRows, at: Rows) -> Mask:
 
 
 def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, when: Rows) -> Mask:
-    """Fill in the moments of RSTs beyond A (`ahead`: their places in `at`). Returns which effects are assumed."""
+    """Fill in the moments of RSTs beyond A (`ahead`: their indices in `at`). Returns which effects are assumed."""
     sender, receiver, seq, conn = rows.end[at], rows.peer[at], rows.seq[at], rows.conn[at]
     assumed = np.zeros(len(at), np.bool_)
     if not len(ahead):
@@ -163,15 +165,15 @@ def _sent_before(rows: ConnectionRows, at: Rows) -> Rows:
 
 
 def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows, sent: Rows) -> Mask:
-    """Did the peer acknowledge something that the sender of an RST sent only afterwards? Then nothing was reset.
+    """Mark the RSTs after which their sender continued, and the peer acknowledged that: then nothing was reset.
 
-    An injected RST looks so, one that was lost behind the capture, or one that TIME-WAIT ignored.
+    Such an RST was injected, lost after the capture point, or ignored in TIME-WAIT.
     """
     return (numbers.finally_acknowledged[rows.peer[at]] > sent) | _outlived(rows, numbers, at)
 
 
 def _outlived(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
-    """Did TIME-WAIT acknowledge again what came after an RST? Then it had ignored that (RFC 1337)."""
+    """Mark the RSTs after which TIME-WAIT still acknowledged further segments: it had ignored the RST (RFC 1337)."""
     sender, receiver = rows.end[at], rows.peer[at]
     by_originator, by_responder = (acknowledged[at] for acknowledged in numbers.acknowledged_by)
     over = np.where(receiver & 1, by_responder, by_originator) >= numbers.fin_end[sender]

@@ -1,7 +1,7 @@
-"""Connections of one shape behave equally: the same facts and the same event string give the same verdict.
+"""Groups connections into shapes: the same facts and the same event string give the same verdict.
 
-In: `ConnectionRows` and their `Events`. Out: the number of each connection's shape, and the `Shape`s themselves, of
-which a million ordinary connections have some dozens.
+In: `ConnectionRows` and their `Events`. Out: the number of each connection's shape, and the `Shape`s themselves, a few
+dozen for a million ordinary connections.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPON
 from handshake_inspect.connections.splitting.split import any_among, any_of
 from handshake_inspect.sets import consecutive, numbered
 
-#: Octets of an event string that fit into one word.
+#: Octets of an event string per word.
 WORD_OCTETS = 8
 
 
 class Fact:
-    """What a verdict needs to know beside the event string. Plain integers: a test of an enum's bit takes 0.5 us."""
+    """The input of a verdict beside the event string. Plain integers: a test of an enum's bit takes 0.5 us."""
 
     SYN_CAPTURED = 1 << 0
     SYN_ACK_CAPTURED = 1 << 1  # with the right number
@@ -36,7 +36,7 @@ class Fact:
     FAST_OPEN_REQUESTED = 1 << 8  # RFC 7413: the option on a SYN
     FAST_OPEN_DATA = 1 << 9  # octets on the SYN
     FAST_OPEN_ACCEPTED = 1 << 10  # the SYN-ACK acknowledges octets on the SYN
-    UNREACHABLE = 1 << 11  # an ICMP error quotes the SYN, and says that it was not delivered
+    UNREACHABLE = 1 << 11  # an ICMP error quotes the SYN and reports that it was not delivered
     ORIGINATOR_SILENT = 1 << 12  # none of its segments was captured
     RESPONDER_SILENT = 1 << 13
     ORIGINATOR_FIN_INFERRED = 1 << 14
@@ -47,7 +47,7 @@ class Fact:
 
 
 class Shape(NamedTuple):
-    """One behaviour."""
+    """The input of one verdict: connections of one shape behave equally."""
 
     #: Bits of `Fact`.
     facts: int
@@ -62,8 +62,8 @@ def find_shapes(
 ) -> tuple[NDArray[np.int64], list[Shape]]:
     """Number the shapes of all connections. Returns the shape of each connection and the shapes.
 
-    `fast_open_option` says of each `Names.options` number whether it has the Fast Open option, `unreachable` of each
-    connection whether an ICMP error says that its SYN was not delivered.
+    `fast_open_option` marks the `Names.options` numbers with the Fast Open option, `unreachable` the connections for
+    which an ICMP error reports that the SYN was not delivered.
     """
     starts = _starts(rows, events)
     facts = _facts(rows, events, fast_open_option) | np.where(unreachable, Fact.UNREACHABLE, 0)
@@ -83,13 +83,13 @@ def _numbered(columns: list[NDArray[Any]]) -> NDArray[np.int64]:
     number = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         distinct, which = numbered(column)
-        if len(distinct) > 1:  # else it tells nothing apart: a million SYNs that nobody answers
+        if len(distinct) > 1:  # a constant column distinguishes nothing, as with a million unanswered SYNs
             number = numbered(number * len(distinct) + which)[1]
     return number
 
 
 def _words(events: Events, connections: int) -> list[NDArray[np.uint64]]:
-    """Pack the event strings into columns of words, zero-padded: as many as the longest string needs."""
+    """Pack the event strings into columns of words, zero-padded: as many columns as the longest string needs."""
     length = np.diff(events.start)
     longest = int(length.max(initial=0))
     words = np.zeros((connections, -(-longest // WORD_OCTETS)), np.uint64)
@@ -101,7 +101,7 @@ def _words(events: Events, connections: int) -> list[NDArray[np.uint64]]:
 
 
 def _starts(rows: ConnectionRows, events: Events) -> NDArray[np.int64]:
-    """How each end starts. Shape (m, 2)."""
+    """Return how each end starts. Shape (m, 2)."""
     numbers, count = events.numbers, rows.connections
     known = rows.iss_known[:, ORIGINATOR]
     reset = any_of(rows.end, (rows.flags & RST) != 0, 2 * count)
@@ -109,7 +109,7 @@ def _starts(rows: ConnectionRows, events: Events) -> NDArray[np.int64]:
     midstream = np.flatnonzero(~known)
     at = rows.rows_of(midstream)
     acked = any_among(rows.peer, at[(rows.flags[at] & (RST | ACK)) == ACK], 2 * count)
-    # Of an end that only sent RSTs an acknowledgment proves nothing: it may never have had a connection.
+    # For an end that only sent RSTs an acknowledgment proves nothing: it may never have had a connection.
     synchronized = (rows.highest > UNKNOWN) | (acked & ~reset)
     starts[midstream] = np.where(synchronized.reshape(-1, 2)[midstream], AS_ESTABLISHED, UNHEARD)
     starts[np.flatnonzero(known), ORIGINATOR] = AS_CLOSED
