@@ -1,8 +1,7 @@
-"""Where both ends of a connection are at a moment, which no segment need show: what the clock alone does (RFC 9293
-§3.6.1: TIME-WAIT ends by itself).
+"""The state of both ends of a connection at a moment, including what the clock changes without any segment.
 
-In: a `Connection` and a moment. Out: its states then, the TIME-WAIT that runs and what is left of it, how long it has
-been quiet.
+RFC 9293 §3.6.1: TIME-WAIT ends by itself. In: a `Connection` and a moment. Out: its states then, the running TIME-WAIT
+with its time left, and how long the connection has been quiet.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Literal
 from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, TimeWait
 
 Phase = Literal["opening", "open", "closing", "waiting", "over"]
-#: States in which an end has not opened, or has done with it.
+#: States of an end that has not opened yet, or has finished.
 IDLE = ("CLOSED", "LISTEN")
 OPENING = ("SYN-SENT", "SYN-RECEIVED")
 
@@ -22,23 +21,23 @@ OPENING = ("SYN-SENT", "SYN-RECEIVED")
 class ConnectionSnapshot:
     """A connection at a moment."""
 
-    #: None: nothing is proven of this end.
+    #: None: nothing is proven about this end.
     states: Pair[str | None]
     phase: Phase
-    #: The TIME-WAIT that runs; of two the one that ends later.
+    #: The TIME-WAIT that is running; if two are, the one that ends later.
     waiting: TimeWait | None
     #: Since its first segment, and since its last one.
     age_ns: int
     quiet_ns: int
-    #: From its first segment to its last one; None: the clock jumped back between.
+    #: From its first segment to its last one; None: the clock jumped back between them.
     lasted_ns: int | None
-    #: Until the earliest end of `waiting`, and how long that has been since it began or began again; 0 without one.
+    #: Time until the earliest end of `waiting`, and from its last start or restart to that end; both 0 without one.
     left_ns: int = 0
     whole_ns: int = 0
 
 
 def present(connection: Connection, now_ns: int, lasted_ns: int | None) -> ConnectionSnapshot:
-    """Say where a connection is at `now_ns`, which is not before its last segment."""
+    """Return the state of a connection at `now_ns`, which is not before its last segment."""
     running = [one for one in connection.time_wait if runs(one, now_ns)]
     states = Pair(*(_state(connection, end, now_ns) for end in ENDS))
     waiting = max(running, key=lambda one: one.earliest_end_ns, default=None)
@@ -56,7 +55,7 @@ def present(connection: Connection, now_ns: int, lasted_ns: int | None) -> Conne
 
 
 def runs(wait: TimeWait, now_ns: int) -> bool:
-    """Is a TIME-WAIT not over, as far as segments and the clock tell?"""
+    """Return whether a TIME-WAIT is still running, as far as segments and the clock show."""
     return wait.outcome == "not-captured" and now_ns < wait.earliest_end_ns
 
 

@@ -1,7 +1,7 @@
-"""What receivers say in SACK options: which octets lie beyond a gap, and which came twice (RFC 2018, RFC 2883).
+"""Reads the blocks of SACK options: octets received beyond a gap, or received twice (RFC 2018, RFC 2883).
 
 In: the `ConnectionRows` of some whole connections, and the option lists of the run. Out: the blocks of each row that
-has some, and those of them that name octets which came twice.
+has some, with the blocks that name octets received twice marked.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from handshake_inspect.plain import frozen
 from handshake_inspect.tcp.sack import edges_in, reports_duplicate
 from handshake_inspect.tcp.seqnum import MODULUS
 
-#: The blocks of a row, in the order in which they stand; None if the capture does not have them.
+#: The blocks of a row, in the order of the option; None if the capture does not contain them.
 Blocks = tuple[SackBlock, ...] | None
 
 
 def sack_blocks(rows: ConnectionRows, lists: Sequence[bytes]) -> dict[int, Blocks]:
-    """Return the blocks of the rows that have some, by row; `lists` are the option lists by their numbers."""
+    """Return the blocks of the rows that have some, by row; `lists` are the option lists by number."""
     acks = (rows.flags & (SYN | RST | ACK)) == ACK
     at = np.flatnonzero((rows.options != 0) & acks)
     iss = rows.iss[rows.conn[at], rows.peer_side[at]]
@@ -37,7 +37,7 @@ def sack_blocks(rows: ConnectionRows, lists: Sequence[bytes]) -> dict[int, Block
 
 
 def _relative(edges: Sequence[tuple[int, int]], ack: int, absolute_ack: int) -> tuple[SackBlock, ...]:
-    """Count edges as SEG.ACK is counted: each is less than half of all numbers away from it (RFC 9293 §3.4)."""
+    """Make edges relative as SEG.ACK is: each is less than half of all numbers away from it (RFC 9293 §3.4)."""
     half = MODULUS // 2
     blocks = [tuple(ack + (edge - absolute_ack + half) % MODULUS - half for edge in block) for block in edges]
     pairs = [(left, right) for left, right in blocks]
@@ -52,13 +52,13 @@ def _relative(edges: Sequence[tuple[int, int]], ack: int, absolute_ack: int) -> 
 class Sacked:
     """The blocks of many rows: row, left edge, right edge of each. Shape (k, 3), rows rising."""
 
-    #: What came beyond a gap, and what came twice.
+    #: Blocks of octets received beyond a gap, and of octets received twice.
     beyond: Rows
     twice: Rows
 
     @classmethod
     def of(cls, blocks: Mapping[int, Blocks]) -> Self:
-        """Tell them apart."""
+        """Sort blocks by row into these two arrays."""
 
         def edges(*, twice: bool) -> Rows:
             named = [
@@ -73,7 +73,7 @@ class Sacked:
 
 
 def within(edges: Rows, rows: ConnectionRows, side: int, begin: int, end: int) -> Rows:
-    """Return those of `edges` that one side names in the rows from `begin` to before `end`."""
+    """Return the blocks among `edges` that one side sent in the rows from `begin` to before `end`."""
     some = edges[slice(*np.searchsorted(edges[:, 0], [begin, end]).tolist())]
     own: Rows = some[rows.side[some[:, 0]] == side]
     return own

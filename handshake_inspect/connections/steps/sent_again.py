@@ -1,8 +1,8 @@
-"""Why octets came again, as far as a capture tells: what was captured of them before, and what the peer had said.
+"""Finds why octets were sent again, by what was captured of them before, and by what the peer had acknowledged.
 
 In: the `ConnectionRows` of some whole connections, and what each end had acknowledged at each row. Out: which bare ACKs
-are duplicates (RFC 5681 §2), and of one repeated segment a few words: a copy, or sent again, upon what, and whether the
-receiver says that it had no need of it. What it says in SACK options `sacked` has.
+are duplicates (RFC 5681 §2), and a phrase about one repeated segment: a copy, or sent again, after which cause, and
+whether the receiver reports that it was needless. `sacked` has the contents of SACK options.
 """
 
 from __future__ import annotations
@@ -24,22 +24,24 @@ from handshake_inspect.connections.splitting.rows import (
 from handshake_inspect.connections.steps.sacked import Sacked, within
 from handshake_inspect.quantities import duration
 
-#: So many duplicate ACKs tell a sender that a segment is lost (RFC 5681 §3.2).
+#: After this many duplicate ACKs a sender takes a segment for lost (RFC 5681 §3.2).
 FAST_RETRANSMIT = 3
-#: A packet that was doubled on its way comes sooner than this; a timer that has measured nothing better comes later.
+#: A packet that the network duplicated arrives sooner than this; a retransmission by a timer without better
+#: measurements comes later.
 DOUBLED_WITHIN_NS = 100_000_000
-#: What a D-SACK tells of a segment (RFC 2883 §4).
+#: The phrase for a segment that a D-SACK reports (RFC 2883 §4).
 NEEDLESS = "needless: the receiver had it, says its D-SACK"
-#: So many rows before it are looked at for what led to a segment: more than are under way at once, and a ladder of a
-#: hundred thousand repetitions takes no more for each than one of a thousand.
+#: Number of earlier rows that are searched for the cause of a segment: more than are in flight at once, and limited so
+#: that each of a hundred thousand repetitions costs no more than each of a thousand.
 LOOK_BACK = 1 << 12
 
 
 def duplicate_acks(rows: ConnectionRows, numbers: Numbers, sent: list[Rows]) -> Rows:
-    """Number the duplicate ACKs of each acknowledgment: 1, 2, 3 ...; 0 for what is none. Shape (n,).
+    """Number the duplicate ACKs of each acknowledgment: 1, 2, 3 ...; 0 for other rows. Shape (n,).
 
-    One acknowledges what its end had acknowledged before, and nothing else: no octets, no control bit but ACK, the
-    window as it was, and octets of the peer are under way (RFC 5681 §2). `sent`: how far each side has come.
+    A duplicate ACK acknowledges what its end had acknowledged before, and has nothing else: no octets, no control bit
+    but ACK, and an unchanged window, while octets of the peer are in flight (RFC 5681 §2). `sent`: the number after the
+    highest that each side has sent.
     """
     at = np.argsort(rows.end, kind="stable")
     acknowledged = own_before(rows, numbers.acknowledged_by)
@@ -59,7 +61,7 @@ def duplicate_acks(rows: ConnectionRows, numbers: Numbers, sent: list[Rows]) -> 
 
 
 def why_again(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, sacked: Sacked, row: int) -> str:
-    """Say of a segment that brings nothing new what it is, and what led to it, as far as LOOK_BACK rows before it show.
+    """Return what a segment that brings nothing new is, and its cause, as far as LOOK_BACK rows before it show.
 
     `duplicates`: see `duplicate_acks`.
     """
@@ -80,9 +82,9 @@ def why_again(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, sacked: 
 def _cause(
     rows: ConnectionRows, numbers: Numbers, duplicates: Rows, beyond: Rows, row: int, earlier: Rows
 ) -> str | None:
-    """Say what the peer had said that led to a repetition, or makes it needless; None if there is nothing.
+    """Return which answer of the peer caused a repetition, or makes it needless; None if there is none.
 
-    `beyond`: what it had named in SACK options.
+    `beyond`: the blocks of octets beyond a gap that the peer had sent.
     """
     peer_side, seq, seq_end = rows.peer_side[row], rows.seq[row], rows.seq_end[row]
     acknowledged = int(numbers.acknowledged_by[peer_side][row - 1])
@@ -98,15 +100,15 @@ def _cause(
 
 
 def _is_in_gap(rows: ConnectionRows, beyond: Rows, row: int) -> bool:
-    """Does a segment lie below a block of the last SACK option before it, and in none of its blocks?"""
+    """Return whether a segment lies below a block of the last SACK option before it, and in none of its blocks."""
     last = beyond[beyond[:, 0] == beyond[-1:, 0]]
     above, below = last[:, 1] >= rows.seq_end[row], last[:, 2] <= rows.seq[row]
     return bool(above.any() and (above | below).all())
 
 
 def _later(rows: ConnectionRows, same: Rows, row: int) -> str:
-    """Say how long after its first octet was sent the last time a segment was sent, if that can be told."""
-    if not len(same):  # piece by piece
+    """Return how long after the last segment with its first octet a segment was sent; "" if unknown."""
+    if not len(same):  # sent piece by piece
         return ""
     passed_ns = int(rows.time_ns[row] - rows.time_ns[same[-1]])
     if passed_ns <= 0 or rows.clock[row] != rows.clock[same[-1]]:
@@ -115,10 +117,11 @@ def _later(rows: ConnectionRows, same: Rows, row: int) -> str:
 
 
 def _was_needless(rows: ConnectionRows, twice: Rows, row: int) -> bool:
-    """Does the receiver report of the last octets sent again before its report that it had them, `row` among these?
+    """Return whether the receiver reports that it already had the octets of `row` when that arrived.
 
-    Each report tells of one arrival too many (RFC 2883 §4). So if as many come as segments bring these octets again,
-    from `row` on, the receiver had them when the last of these came, and when `row` did.
+    Each report tells of one needless arrival (RFC 2883 §4). So if there are as many reports as segments that repeat
+    these octets, from `row` on, the receiver had the octets when the last of these segments arrived, and when `row`
+    did.
     """
     seq, seq_end = int(rows.seq[row]), int(rows.seq_end[row])
     end = min(int(rows.start[rows.conn[row] + 1]), row + LOOK_BACK)
@@ -133,11 +136,11 @@ def _was_needless(rows: ConnectionRows, twice: Rows, row: int) -> bool:
 
 
 def _is_packet(rows: ConnectionRows, earlier: Rows, row: int) -> Mask:
-    """Which of some rows are the IP packet of `row`, so that the network doubled it?
+    """Mark the rows that are the same IP packet as `row`, so that the network duplicated it.
 
     Some stacks send a segment again with the identification that it had (zeek__pppoe-over-qinq.pcap, 0.3 s, 0.6 s and
-    1.2 s later). So it is only the same packet if the rest of the header is, and its timestamp; without one, if no
-    timer has had the time to send it.
+    1.2 s later). So it is the same packet only if the rest of the header is equal, timestamp included; without a
+    timestamp, only if no timer had the time to send it again.
     """
     if not rows.ip_id[row]:
         return np.zeros(len(earlier), np.bool_)

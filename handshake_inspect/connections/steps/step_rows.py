@@ -1,8 +1,8 @@
-"""What the steps of connections are told from: their rows, and at each row what was before it.
+"""The input of steps: the rows of connections, and at each row the values from before it.
 
 In: the `ConnectionRows` of some whole connections, and their `Events`. Out: `StepColumns`, computed for all of them
-together, and of one connection `StepRows`, in Python's own integers: a step is made of some twenty of them, and each
-would cost more to take out of an array than all that is done with it.
+together, and for one connection `StepRows`, in Python integers: a step uses some twenty of them, and taking each out of
+an array would cost more than all other work on it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from handshake_inspect.tcp.states import Event
 
 @dataclass(slots=True)
 class StepRows:
-    """The rows of one connection, counted from its first. Pairs are of originator and responder.
+    """The rows of one connection, numbered from its first. Pairs are of originator and responder.
 
     Columns and numbers are those of `ConnectionRows`, `Numbers` and `StepColumns`.
     """
@@ -60,7 +60,7 @@ class StepRows:
     is_repeat: list[bool]
     at_closed_window: list[bool]
     duplicate_acks: list[int]
-    #: The blocks of the rows that have SACK; None if the capture has not all of them.
+    #: The blocks of the rows that have SACK; None if the capture does not contain all of them.
     sack: dict[int, Blocks]
     #: Both sockets are equal: each end is its own peer.
     self_connect: bool
@@ -70,12 +70,13 @@ class StepRows:
     fin_row: list[int]
     fin_end: list[int]
     syn_end: list[int]
-    #: First row of each end with its SYN bit, and without SYN and RST; -1 if there is none.
+    #: First row of each end with the SYN bit, and first without SYN and RST; -1 if there is none.
     first_syn: list[int]
     first_after_syn: list[int]
-    #: An end of which only RSTs were captured has no numbers to count from: 0 is what stands in the header.
+    #: Whether the numbers of each end can be counted from a first one: those of an end that sent only RSTs cannot, and
+    #: 0 is the number in its header.
     heard: list[bool]
-    #: Who closes first; the originator if nobody does.
+    #: The side that closes first; the originator if none does.
     closes_first: int
     #: v: the number that the other end had reached when it acknowledged the first FIN.
     v: int | None
@@ -94,9 +95,9 @@ def before(running: list[int], row: int) -> int:
 
 
 class StepColumns:
-    """What the steps of `m` connections, `n` rows, need to know of the rows around them.
+    """Values around each row that the steps of `m` connections, `n` rows, need.
 
-    `lists` are the option lists of the run, by their numbers.
+    `lists` are the option lists of the run, by number.
     """
 
     def __init__(self, rows: ConnectionRows, events: Events, lists: Sequence[bytes]) -> None:
@@ -144,9 +145,9 @@ class StepColumns:
 
     @cached_property
     def sent(self) -> list[Rows]:
-        """The number after the highest that each side was captured to have sent, at each row, this row included.
+        """The number after the highest that each side was captured sending, at each row, this row included.
 
-        What is ignored tells nothing of what its sender has sent.
+        Ignored segments do not count.
         """
         rows, is_fin = self.rows, self.events.numbers.is_fin
         counts = ((rows.flags & RST) == 0) & ~rows.ignored_syn
@@ -156,12 +157,12 @@ class StepColumns:
 
     @cached_property
     def is_repeat(self) -> Mask:
-        """Was all of a segment captured before? False for segments without length. Shape (n,)."""
+        """Mark segments that were captured completely before; never those without length. Shape (n,)."""
         return repeated(self.rows)
 
     @cached_property
     def at_closed_window(self) -> Mask:
-        """Is the window 0, or was it in the segment of the same sender before? An RST offers none. Shape (n,)."""
+        """Mark segments whose window is 0, or was 0 in their sender's previous one; never RSTs. Shape (n,)."""
         rows = self.rows
         at = np.flatnonzero((rows.flags & RST) == 0)
         at = at[np.argsort(rows.end[at], kind="stable")]
@@ -183,7 +184,7 @@ class StepColumns:
 
     @cached_property
     def heard(self) -> Mask:
-        """Has each end spoken, or its peer named a number of it? Shape (2m,)."""
+        """Mark ends that sent a segment without RST, or whose peer acknowledged a number of theirs. Shape (2m,)."""
         rows = self.rows
         speech = (rows.flags & RST) == 0
         heard = np.zeros(2 * rows.connections, np.bool_)
@@ -193,7 +194,7 @@ class StepColumns:
 
     @cached_property
     def closes_first(self) -> Rows:
-        """Whose FIN comes first, a side; the originator's if there is none. Shape (m,)."""
+        """The side whose FIN comes first; the originator if there is none. Shape (m,)."""
         a, b = self.events.numbers.fin_row.reshape(-1, 2).T
         first: Rows = ((b >= 0) & ((a < 0) | (b < a))).astype(np.int64)
         return first
@@ -202,7 +203,7 @@ class StepColumns:
     def v(self) -> Rows:
         """The number that the end which closes second had reached when it acknowledged the first FIN. Shape (m,).
 
-        UNKNOWN where there is none, and where it has nothing to count from.
+        UNKNOWN if it acknowledged none, or if its initial number is unknown.
         """
         rows, numbers, m = self.rows, self.events.numbers, np.arange(self.rows.connections)
         second = 1 - self.closes_first
@@ -233,7 +234,7 @@ class StepColumns:
 
     @cached_property
     def duplicate_acks(self) -> Rows:
-        """The number of each duplicate ACK, 0 for what is none. Shape (n,)."""
+        """The number of each duplicate ACK, 0 for other rows. Shape (n,)."""
         return duplicate_acks(self.rows, self.events.numbers, self.sent)
 
     @cached_property
@@ -245,7 +246,7 @@ class StepColumns:
         return Sacked.of(self._sack_blocks)
 
     def _sack_of(self, begin: int, end: int) -> dict[int, Blocks]:
-        """Return the SACK blocks of the rows from `begin` to before `end`, counted from there."""
+        """Return the SACK blocks of the rows from `begin` to before `end`, by row relative to `begin`."""
         if not self._sack_blocks:
             return {}
         rows = [*self._sack_blocks]
@@ -253,16 +254,16 @@ class StepColumns:
         return {row - begin: self._sack_blocks[row] for row in some}
 
     def why_again(self, connection: int, row: int) -> str:
-        """Say of the segment in a row, of which nothing is new, what led to it."""
+        """Return what the segment in a row, which brings nothing new, is, and its cause."""
         at = int(self.rows.start[connection]) + row
         return why_again(self.rows, self.events.numbers, self.duplicate_acks, self._sacked, at)
 
     def answers_another(self, connection: int, row: int) -> bool:
-        """Does the RST in a row belong to another connection of the same sockets (`Resets.of_another`)?"""
+        """Return whether the RST in a row belongs to another connection of the same sockets (`Resets.of_another`)."""
         resets, at = self.events.resets, int(self.rows.start[connection]) + row
         return bool(resets.of_another[np.searchsorted(resets.row, at)])
 
 
 def _counted_from(begin: int, found: NDArray[np.int64]) -> list[int]:
-    """Count rows from the first one of their connection."""
+    """Number rows from the first one of their connection."""
     return [row - begin if row >= 0 else -1 for row in found.tolist()]

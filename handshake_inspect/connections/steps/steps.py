@@ -1,8 +1,7 @@
-"""One connection, segment by segment: both states after each, how they are known, and the arithmetic that proves it.
+"""One connection segment by segment: both states after each, their basis, and the arithmetic that proves them.
 
-In: the `StepColumns` of some connections, of which none of the rows asked for is folded, and what was judged of one of
-them. Out: its `Step`s. The states come from `machine`, which also made the verdicts; what is added here is words and
-sums.
+In: the `StepColumns` of some connections, of which no wanted row is folded, and the judgement of one of them. Out: its
+`Step`s. The states come from `machine`, which also made the verdicts; this module adds words and sums.
 """
 
 from __future__ import annotations
@@ -44,7 +43,8 @@ def steps_of(
 ) -> tuple[Step, ...]:
     """Describe every segment of a connection, or those in the `chosen` rows, which are in order.
 
-    `resets`: those of this connection. `offered` says what an option list offers, by its number. `frames`: of each row.
+    `resets`: those of this connection. `offered` returns what an option list offers, by its number. `frames`: of each
+    row.
     """
     rows = columns.of(connection)
     chosen = range(len(rows)) if chosen is None else chosen
@@ -88,16 +88,16 @@ def steps_of(
 
 
 def _window_octets(window: int, flags: int, shift: int | None) -> int | None:
-    """Return a window in octets; None if its scale is not known. That of a SYN is never scaled (RFC 7323 §2.2)."""
+    """Return a window in octets; None if its scale is unknown. That of a SYN is never scaled (RFC 7323 §2.2)."""
     if not window or flags & SYN:
         return window
     return None if shift is None else window << shift
 
 
 def _shifts(rows: StepRows, offered: Callable[[int], SynOptions]) -> list[int] | None:
-    """Return by how much the window of each end is shifted (RFC 7323 §2); None unless both SYNs were captured.
+    """Return the shift count of the window of each end (RFC 7323 §2); None unless both SYNs were captured.
 
-    The scale is used only if both offered one.
+    The scale is used only if both ends offered one.
     """
     first = [rows.first_syn[ORIGINATOR], rows.first_syn[ORIGINATOR if rows.self_connect else RESPONDER]]
     if min(first) < 0:
@@ -110,13 +110,13 @@ def _shifts(rows: StepRows, offered: Callable[[int], SynOptions]) -> list[int] |
 
 
 class _States:
-    """Both states of one connection, row by row, as its walk moves them."""
+    """Both states of one connection, row by row, by the moves of its walk."""
 
     def __init__(self, columns: StepColumns, connection: int, walked: Walk) -> None:
         begin = int(columns.rows.start[connection])
         of_events = slice(*columns.events.start[connection : connection + 2].tolist())
         row_of = (columns.events.row[of_events] - begin).tolist()
-        #: Each with the row at which it is known, the next one last.
+        #: Each move with the row at which it becomes known, the next one last.
         self._moves = [(row_of[move.ordinal], move) for move in walked.moves]
         self._moves.sort(key=lambda one: (one[0], one[1].ordinal), reverse=True)
         self._confirmed = columns.confirmed.get(connection, {})
@@ -127,9 +127,9 @@ class _States:
         self._last: list[Event | None] = [None, None]
 
     def after(self, row: int) -> tuple[Pair[StateAt], Pair[tuple[StateAt, ...]]]:
-        """Return both states after a row, with their basis, and those passed within it. Rows are asked for in order.
+        """Return both states after a row, with their basis, and the states passed within it. Rows must come in order.
 
-        Rows that change nothing share them.
+        Rows that change nothing share the same objects.
         """
         passed, changed = self._moved_until(row)
         for end, event in enumerate(self._last):
@@ -141,7 +141,7 @@ class _States:
         return now, passed
 
     def _moved_until(self, row: int) -> tuple[Pair[tuple[StateAt, ...]], bool]:
-        """Make the moves up to a row. Returns the states that were left again in it, and whether there was any move."""
+        """Make the moves up to a row. Returns the states left again within it, and whether there was any move."""
         moves, current = self._moves, self._current
         if not moves or moves[-1][0] > row:
             return NONE_PASSED, False
@@ -156,7 +156,7 @@ class _States:
         return Pair(tuple(left[ORIGINATOR]), tuple(left[RESPONDER])) if any(left) else NONE_PASSED, True
 
     def _is_confirmed(self, end: int, event: Event, row: int) -> bool:
-        """Has a proven segment brought the same news by this row?"""
+        """Return whether a proven segment has brought the same news by this row."""
         proof = self._confirmed.get((ORIGINATOR if self._self_connect else end, event))
         return proof is not None and proof <= row
 
@@ -183,7 +183,7 @@ def _start(state: State | None) -> StateAt:
     return _state_at(state.label if state else None, "assumed" if state else None)
 
 
-#: What an end would be in, had the ACK arrived that was later disproved.
+#: The state of an end if the ACK that was later disproved had arrived.
 _AFTER_ACK = {
     Event.RECEIVE_ACK_OF_SYN: {"SYN-RECEIVED": "ESTABLISHED"},
     Event.RECEIVE_ACK_OF_FIN: {"FIN-WAIT-1": "FIN-WAIT-2", "CLOSING": "TIME-WAIT", "LAST-ACK": "CLOSED"},
@@ -191,7 +191,7 @@ _AFTER_ACK = {
 
 
 def _events_at(columns: StepColumns, connection: int) -> dict[int, tuple[Happened, ...]]:
-    """Return what happened to both ends at each row of a connection."""
+    """Return the events at both ends at each row of a connection."""
     begin = int(columns.rows.start[connection])
     which = slice(*columns.events.start[connection : connection + 2].tolist())
     found: dict[int, tuple[Happened, ...]] = {}
@@ -209,7 +209,7 @@ def _happened(code: int) -> Happened:
 
 
 class _Refusals:
-    """Segments that their receiver must ignore, and why."""
+    """Segments that their receiver must ignore, with the reasons."""
 
     def __init__(self, columns: StepColumns, connection: int, rows: StepRows, walked: Walk, resets: ResetTable) -> None:
         self._rows = rows
@@ -242,14 +242,14 @@ class _Refusals:
         return None
 
     def _is_stray_answer(self, i: int) -> bool:
-        """Is all right with a SYN-ACK, but that its sender had nothing to answer?"""
+        """Return whether a SYN-ACK has the right numbers, but its sender had no SYN to answer."""
         rows = self._rows
         right = rows.seq[i] == 0 and rows.ack[i] == 1 and rows.side[i] == ORIGINATOR
         return right and not rows.is_syn[i]
 
 
 def _ignored_resets(columns: StepColumns, connection: int, walked: Walk, resets: ResetTable) -> dict[int, str]:
-    """Return the rows of RSTs that have no effect, and why not."""
+    """Return the rows of RSTs that have no effect, each with the reason."""
     begin, end = columns.rows.start[connection : connection + 2].tolist()
     first_event = int(columns.events.start[connection])
     effective = {int(columns.events.source[first_event + ordinal]) for ordinal in walked.effective_resets}

@@ -1,6 +1,7 @@
 """The arithmetic of each segment of one connection (RFC 9293 §3.4), in numbers and in letters.
 
-In: the `StepRows` of a connection. Out: how its numbers are spelled, and `Arithmetic`: what each must be, and why.
+In: the `StepRows` of a connection. Out: the spelling of its numbers, and `Arithmetic`: the required value of each, and
+why.
 
 x and y are the initial numbers. u is the FIN of the end that closes first, w that of the other, v the number that the
 other end had reached when it acknowledged u.
@@ -27,7 +28,7 @@ class _Letters:
 
 
 class Sums:
-    """Spells the numbers of one connection, and says what they must be."""
+    """Spells the numbers of one connection, and computes what they must be."""
 
     def __init__(self, columns: StepColumns, connection: int, rows: StepRows) -> None:
         self._columns, self._connection, self._rows = columns, connection, rows
@@ -40,11 +41,11 @@ class Sums:
         self._fin = [end - 1 if row >= 0 else None for row, end in zip(rows.fin_row, rows.fin_end, strict=True)]
 
     def absolute(self, side: int, relative: int) -> int:
-        """Turn a relative number of one end into the absolute one."""
+        """Return the absolute number of a relative number of one end."""
         return (self._rows.iss[side] + relative) % MODULUS
 
     def symbol(self, side: int, relative: int, row: int) -> str:
-        """Spell a number in letters; from the FIN on in terms of its letter."""
+        """Spell a number in letters; from the FIN on, relative to the FIN's letter."""
         rows, letters, fin = self._rows, self._letters[side], self._fin[side]
         if fin is not None and fin <= relative <= fin + 1 and row >= rows.fin_row[side]:
             return letters.fin if relative == fin else f"{letters.fin}+1"
@@ -68,7 +69,7 @@ class Sums:
         return sums + self._duplicate_sums(i)
 
     def _sequence_sum(self, i: int) -> list[Arithmetic]:
-        """SEG.SEQ against the end of what its sender was captured to have sent before, and the number after it."""
+        """Compare SEG.SEQ with the end of what its sender was captured sending before, and add the number after it."""
         rows, side, seq = self._rows, self._rows.side[i], self._rows.seq[i]
         sent = before(rows.sent[side], i)
         if sent == UNKNOWN or seq == sent:
@@ -98,13 +99,13 @@ class Sums:
         return []
 
     def _asks_only(self, i: int) -> bool:
-        """Does a segment bring nothing that its receiver has not: no octet, or one that was acknowledged, unpushed?"""
+        """Return whether a segment brings nothing new: no octet, or one already acknowledged, without PSH."""
         rows, flags = self._rows, self._rows.flags[i]
         told = before(rows.acknowledged_by[rows.peer(rows.side[i])], i)
         return not flags & FIN and (not rows.payload[i] or (told >= rows.seq_end[i] and not flags & PSH))
 
     def _finds_window_closed(self, i: int) -> bool:
-        """Did the peer last say that it takes nothing?"""
+        """Return whether the window that the peer sent last was 0."""
         rows = self._rows
         for row in range(i - 1, -1, -1):
             if rows.side[row] != rows.side[i] and rows.flags[row] & (RST | ACK) == ACK:
@@ -112,10 +113,10 @@ class Sums:
         return False
 
     def _fin_sums(self, i: int) -> list[Arithmetic]:
-        """u = x + 1 + octets sent: the books of one direction."""
+        """Return u = x + 1 + octets sent: the account of one direction."""
         rows, side = self._rows, self._rows.side[i]
         if not rows.iss_known[side]:
-            return []  # nothing to count from
+            return []  # no initial number to count from
         number = rows.seq_end[i] - 1
         if number < 1:
             return [self._sum("seq", side, 1, rows.seq[i], False, f"{octets_in_words(1 - number)} too low", i)]
@@ -140,7 +141,7 @@ class Sums:
         ]
 
     def _half_closed_sum(self, side: int, number: int, since: int) -> Arithmetic:
-        """w = v + octets sent while half-closed."""
+        """Return w = v + octets sent while half-closed."""
         at = self.absolute(side, number)
         return Arithmetic(
             name=self._letters[side].fin,
@@ -180,7 +181,7 @@ class Sums:
         return [self._sum("ack", peer, ack, ack, True, octets_in_words(ack - acknowledged), i)]
 
     def _why_again(self, i: int) -> str | None:
-        """Say why an ACK that brings nothing new was sent: what it answers, or its window; None if neither shows."""
+        """Return why an ACK that brings nothing new was sent: what it answers, or its window; None if unknown."""
         rows, side = self._rows, self._rows.side[i]
         if rows.payload[i] or rows.flags[i] & (FIN | SYN) or rows.seq[i] != before(rows.sent[side], i):
             return None
@@ -196,7 +197,7 @@ class Sums:
         return "a window update" if rows.window[i] > rows.window[own] else "a smaller window"
 
     def _duplicate_sums(self, i: int) -> list[Arithmetic]:
-        """What the receiver says came twice."""
+        """Return the sums of the octets that the receiver reports as received twice."""
         peer = self._rows.peer(self._rows.side[i])
         return [
             self._sum("dsack", peer, one.left_edge, one.left_edge, True, self._came_twice(peer, one), i)
@@ -216,7 +217,7 @@ class Sums:
         rows = self._rows
         expected = max(rows.syn_end[peer] if rows.flags[i] & SYN else rows.sent[peer][i], 1)
         by = ack - expected
-        if not by:  # it is the segment's own number that is wrong
+        if not by:  # the segment's own number is wrong
             seq, side = rows.seq[i], rows.side[i]
             if not seq:
                 return self._sum("seq", side, 1, seq, False, "before the window", i)
@@ -253,6 +254,6 @@ class Sums:
 
 
 def has_closed(rows: StepRows, i: int) -> bool:
-    """Has the FIN of the sender of row `i` been acknowledged, be it later?"""
+    """Return whether the FIN of the sender of row `i` is acknowledged, before or after the row."""
     side = rows.side[i]
     return rows.acknowledged_by[rows.peer(side)][-1] >= rows.fin_end[side]
