@@ -1,11 +1,11 @@
-"""Gaps, as Zeek counts them: octets that were acknowledged before they were captured.
+"""Finds gaps as Zeek counts them: octets that were acknowledged before they were captured.
 
-In: `ConnectionRows` and their `Reach`. Out: the rows whose ACK reveals a gap, and its octets; of these, the rows for
-which a `g` or `G` is written, and how many.
-Rules followed: Zeek 7, TCP_Reassembler, which looks for holes whenever the acknowledgment advances. Here the holes,
-what fills them and the advances are spans of numbers, of all ends at once.
+In: `ConnectionRows` and their `Reach`. Out: the rows whose ACK reveals a gap, and its octets; among these the rows for
+which a `g` or `G` is written, and how many. Rules followed: Zeek 7, TCP_Reassembler, which looks for holes whenever the
+acknowledgment advances. Here the holes, the segments that fill them and the advances are spans of numbers, for all ends
+at once.
 
-**Where we differ from Zeek, knowingly.** What the snapshot length cut off is no gap: the header says it was there.
+**Intended difference from Zeek.** Octets cut off by the snapshot length are no gap: the header shows that they existed.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from handshake_inspect.sets import places_in, set_of
 class Gaps:
     """Every gap of some connections. Shapes (k,), in no particular order."""
 
-    #: The row whose ACK reveals it: a row appears as often as it reveals one.
+    #: The row whose ACK reveals the gap: a row occurs as often as it reveals one.
     row: Rows
-    #: How long it is.
+    #: Its length.
     octets: Rows
 
 
 def gap_letters(rows: ConnectionRows, gaps: Gaps) -> tuple[Rows, Rows]:
-    """Return rows whose ACK reveals gaps, and for how many a letter is written."""
+    """Return rows whose ACK reveals gaps, and the number of letters written for each."""
     at, count = np.unique(gaps.row, return_counts=True)
     return count_letters(at, rows.peer[at], count)
 
@@ -78,7 +78,7 @@ def find_gaps(rows: ConnectionRows, reach: Reach) -> Gaps:
 
 
 def _with_folded(rows: ConnectionRows, peer_reach: Rows) -> Rows:
-    """Add to what the peer had sent so far what is folded into its next row: that was captured before it was acked."""
+    """Add the octets folded into the peer's next row to what it had sent: they were captured before they were acked."""
     place, last = np.arange(len(rows)), len(rows) - 1
     next_peer = np.empty(len(rows), np.int64)
     for side in (ORIGINATOR, RESPONDER):
@@ -93,7 +93,7 @@ _NO_GAPS = Gaps(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 @mutable
 class _Spans:
-    """Runs of numbers [begin, stop) of an end, and the row that each comes from."""
+    """Runs of numbers [begin, stop) of an end, each with the row that it comes from."""
 
     end: Rows
     begin: Rows
@@ -111,7 +111,7 @@ class _Spans:
         return _Spans(*(np.concatenate(pair) for pair in pairs))
 
     def lifted(self, ends: Rows) -> _Spans:
-        """Keep the spans of `ends` (sorted), on one axis: the numbers of each end in a range of their own."""
+        """Keep the spans of `ends` (sorted), on one axis with a separate range for the numbers of each end."""
         place = np.minimum(np.searchsorted(ends, self.end), len(ends) - 1)
         here = np.flatnonzero(ends[place] == self.end)
         begin, stop = (lifted(edge[here], place[here], len(ends)) for edge in (self.begin, self.stop))
@@ -121,9 +121,9 @@ class _Spans:
 def _revealed(holes: _Spans, fills: _Spans, steps: _Spans) -> Gaps:
     """Return the gaps that the acknowledgments reveal.
 
-    A hole opened where a segment began, or an ACK lay, beyond the highest number; `fills` are all segments that may
-    have filled a part of one; `steps` are the advances of the acknowledgments. All their edges cut the holes into
-    pieces, each of which is filled and acknowledged as a whole. A piece not filled when it was acknowledged is a gap.
+    A hole opens if a segment begins, or an ACK lies, beyond the highest number; `fills` are all segments that may have
+    filled a part of one; `steps` are the advances of the acknowledgments. All their edges cut the holes into pieces,
+    each of which is filled and acknowledged as a whole. A piece that was not filled when it was acknowledged is a gap.
     """
     if not len(holes.row):
         return _NO_GAPS
@@ -144,7 +144,7 @@ def _revealed(holes: _Spans, fills: _Spans, steps: _Spans) -> Gaps:
     reached = np.minimum(np.searchsorted(ack_number, stop), len(ack_number) - 1)
     acked = (ack_number[reached] >= stop) & (ack_end[reached] == hole_end[hole])
     gap = inside & acked & (ack_row[reached] < filled_by[:-1])
-    # Neighbours that one ACK reveals are one gap.
+    # Adjacent pieces that one ACK reveals are one gap.
     same = np.zeros(len(gap), np.bool_)
     same[1:] = gap[:-1] & (ack_row[reached[1:]] == ack_row[reached[:-1]])
     first = np.flatnonzero(gap & ~same)

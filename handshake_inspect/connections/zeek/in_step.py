@@ -1,7 +1,7 @@
-"""The walk of `rules` over many token strings at once, a token of each at a time.
+"""Applies the rules of `rules` to many token strings at once, one token of each string at a time.
 
-In: token strings. Out: Zeek's `conn_state` and `history` of each. What a token does to both ends is asked of `rules`,
-once for each pair of a stance and a token that was ever met: there are some thousands, of however many strings.
+In: token strings. Out: Zeek's `conn_state` and `history` of each. `rules` computes the effect of a token once for each
+pair of a stance and a token that occurs: some thousands of pairs for any number of strings.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from handshake_inspect.connections.zeek.rules import conn_state, reset_alone, st
 from handshake_inspect.connections.zeek.tokens import Token
 from handshake_inspect.sets import consecutive
 
-#: Fewer strings, and longer ones, are walked over one by one.
+#: Fewer strings, and longer ones, are processed one by one.
 FEWEST_STRINGS, MOST_TOKENS = 128, 64
-#: Pairs of a stance and a token of which is known what comes of them, or room is kept for it.
+#: Maximum size of the table of pairs of a stance and a token, whether their effect is known or not.
 MOST_PAIRS = 1 << 18
 
 
 def watch_all(strings: list[bytes]) -> tuple[list[str], list[str]]:
     """Return the `conn_state` and the `history` of each string, as `watch` does.
 
-    A million segments of any control bits are 80,000 strings of 8 tokens and more. Each takes 1.4 us here, and 4.5 one
-    by one.
+    A million segments with random control bits are 80,000 strings of 8 tokens and more. Each takes 1.4 us here, and 4.5
+    us one by one.
     """
     size = np.array([*map(len, strings)], np.int64)
     is_short = size <= 2 * MOST_TOKENS
@@ -41,18 +41,18 @@ def watch_all(strings: list[bytes]) -> tuple[list[str], list[str]]:
 
 
 class _Steps:
-    """What tokens do to stances: a table with a row for each stance that was met, and a column for each token."""
+    """The effects of tokens on stances: a table with a row for each stance that occurred, a column for each token."""
 
     def __init__(self) -> None:
         self._columns: dict[int, int] = {}
         self._column_of = np.zeros(1 << 16, np.int64)
-        #: Numbers of steps, -1 of those that were not asked for.
+        #: Numbers of steps, -1 for those not computed yet.
         self._table = np.full((1, 1), -1, np.int64)
-        #: The stances that were met, by the row that each has; and what is written, by its number.
+        #: The row of each stance that occurred, and the number of each text that is written.
         self.stances: dict[int, int] = {0: 0}
         self.texts: dict[str, int] = {}
-        #: Of each step: the row of the stance after it, the bit of its letter, and the numbers of what is written if
-        #: that letter was not written before, and if it was.
+        #: For each step: the row of the stance after it, the bit of its letter, and the numbers of the text that is
+        #: written if that letter was not written before, and if it was.
         self.after, self.letter, self.first, self.again = self._steps = np.zeros((4, 0), np.int64)
 
     def columns_of(self, tokens: NDArray[np.uint16]) -> Rows:
@@ -63,7 +63,7 @@ class _Steps:
         return self._column_of.take(tokens)
 
     def of(self, stance: Rows, column: Rows) -> Rows:
-        """Return the numbers of what tokens do to stances. Both are named by their places in the table."""
+        """Return the numbers of the steps for these stances and tokens, given as rows and columns of the table."""
         pair = stance * self._table.shape[1] + column
         step = self._table.take(pair)
         unknown = pair[step < 0]
@@ -73,7 +73,7 @@ class _Steps:
         return self.of(stance, column)
 
     def is_full(self) -> bool:
-        """Is it better to begin anew? Only damage makes as many tokens as that."""
+        """Return whether the table should be replaced by an empty one. Only damaged captures have this many tokens."""
         return self._table.size > MOST_PAIRS
 
     def _learn(self, pairs: list[tuple[int, int]]) -> None:
@@ -114,14 +114,14 @@ def _watched(strings: list[bytes], size: Rows) -> tuple[list[str], list[str]]:
 
 
 def _walked(steps: _Steps, column: Rows, begin: Rows, count: Rows) -> tuple[Rows, Rows]:
-    """Walk over all strings: `count` tokens from `begin` on each, given by their columns.
+    """Process all strings: `count` tokens from `begin` on each, given by their columns.
 
-    Returns the last stance of each, by its row, and the number of what is written for each token.
+    Returns the last stance of each, by its row, and the number of the text that is written for each token.
     """
     longest_first = np.argsort(-count, kind="stable")
     at = begin[longest_first]
     stance, written, piece = np.zeros(len(at), np.int64), np.zeros(len(at), np.int64), np.empty(len(column), np.int64)
-    # How many strings have a token at the first, second ... place.
+    # The number of strings that have a token at the first, second ... place.
     for nth, left in enumerate((len(count) - np.cumsum(np.bincount(count))[:-1]).tolist()):
         here = at[:left] + nth
         step = steps.of(stance[:left], column.take(here))
@@ -135,7 +135,7 @@ def _walked(steps: _Steps, column: Rows, begin: Rows, count: Rows) -> tuple[Rows
 
 
 def _joined(piece: Rows, texts: list[str], begin: Rows, count: Rows) -> list[str]:
-    """Return the texts with these numbers one after the other, those of each string together."""
+    """Return the texts with these numbers joined, those of each string together."""
     sizes = np.array([*map(len, texts)])
     size = sizes.take(piece)
     ends = np.cumsum(size)

@@ -1,13 +1,13 @@
-"""What Zeek's rules remember of an end's numbers: the highest one so far, and how often something has happened.
+"""Tracks the numbers of each end that Zeek's rules use: the highest one so far, and how often something has happened.
 
-In: `ConnectionRows`. Out: `Reach`, the highest numbers sent at each row; and of any count per row, at which rows a
-letter is written. Rules followed: Zeek 7, TCP_Endpoint. `gaps` and `tokens` build on both.
+In: `ConnectionRows`. Out: `Reach`, the highest numbers sent at each row; and for any count per row, the rows at which a
+letter is written. Rules followed: Zeek 7, TCP_Endpoint. `gaps` and `tokens` use both.
 
-**Letters at powers of ten.** Zeek writes the letters of zero windows, repeated payload and gaps at the 1st, 10th,
-100th ... occurrence of an end.
+**Letters at powers of ten.** Zeek writes the letters of zero windows, repeated payload and gaps at the 1st, 10th, 100th
+... occurrence of an end.
 
-**Where we differ from Zeek, knowingly.** A repeated SYN-ACK does not take the highest number back. Counting for the
-logarithmic letters goes on while a state hides them.
+**Intended differences from Zeek.** A repeated SYN-ACK does not lower the highest number. Occurrences are counted for
+the logarithmic letters even in a state that hides the letters.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from handshake_inspect.connections.splitting.rows import (
 from handshake_inspect.plain import mutable
 
 THRESHOLDS = 10 ** np.arange(16)
-#: Zeek does not believe the number of an RST that lies further from the highest one seen.
+#: Zeek does not accept the number of an RST that is further from the highest one captured.
 BELIEVED_JUMP_OCTETS = 1 << 20
 
 
 @mutable
 class Reach:
-    """Highest numbers at each row. RSTs and ignored SYNs do not count. Shapes (n,); UNKNOWN where there is none."""
+    """Highest numbers at each row. RSTs and ignored SYNs do not count. Shapes (n,); UNKNOWN if there is none."""
 
-    #: Sent by its own end before this row (in what stayed: segments folded into this row come after it).
+    #: Sent by its own end before this row (by rows that stayed: segments folded into this row are not included).
     before: Rows
     #: Sent by its peer so far.
     peer: Rows
@@ -55,10 +55,10 @@ def find_reach(rows: ConnectionRows) -> Reach:
 
 
 def repeated_payload(rows: ConnectionRows, reach: Reach) -> tuple[Rows, Rows]:
-    """Return rows and how many copies of their payload came when Zeek had seen its last octet, or a higher one.
+    """Return rows with payload whose last or a higher octet Zeek had seen before, and the number of copies in each.
 
-    Payload on a first SYN counts as repeated, as Zeek takes the SYN's end for the highest number before it looks; that
-    of an RST occupies no numbers. Of segments that were folded into a row their copies count.
+    Payload on a first SYN counts as repeated, as Zeek sets the highest number to the SYN's end before it compares; that
+    of an RST occupies no numbers. For segments folded into a row their copies count.
     """
     at = np.flatnonzero((rows.payload > 0) & ~rows.ignored_syn)
     before, is_special = reach.before.take(at), (rows.flags.take(at) & (SYN | RST)) != 0

@@ -1,11 +1,11 @@
-"""What Zeek makes of one connection: the states of its ends, `conn_state` and `history`.
+"""Zeek's result for one connection: the states of its ends, `conn_state` and `history`.
 
-In: the token string of a connection (`tokens`). Out: Zeek's two words for it. In plain Python, once per distinct
-string; what a token makes of the states of both ends is worked out once too. Rules followed: Zeek 7 (TCPSessionAdapter,
-TCP_Endpoint, base/protocols/conn).
+In: the token string of a connection (`tokens`). Out: both fields. In plain Python, once per distinct string; the effect
+of a token on the states of both ends is also computed once. Rules followed: Zeek 7 (TCPSessionAdapter, TCP_Endpoint,
+base/protocols/conn).
 
-**Where we differ from Zeek, knowingly.** Timers do not end a connection. Roles are ours, not guessed from ports: `^`
-stands in front where the responder was captured first, and a SYN captured after its SYN-ACK establishes both ends.
+**Intended differences from Zeek.** Timers do not end a connection. Roles are ours, not guessed from ports: `^` is
+written first if the responder was captured first, and a SYN captured after its SYN-ACK establishes both ends.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ class _End:
             self.before, self.state = self.state, state
 
     def is_clean(self) -> bool:
-        """Is it established, or was it until its FIN? Gaps count between such ends only."""
+        """Return whether it is established, or was until its FIN. Gaps count only between two such ends."""
         return ZeekState.ESTABLISHED in ((self.state, self.before) if self.state == ZeekState.CLOSED else (self.state,))
 
 
-#: What a token does: the stance of both ends after it, a bit for the letter of its control bits, and what is written if
-#: that letter was not written before, and if it was.
+#: The effect of a token: the stance of both ends after it, a bit for the letter of its control bits, and the text that
+#: is written if that letter was not written before, and if it was.
 Step = tuple[int, int, str, str]
-#: A stance of both ends is one number: state and state before of the originator, then of the responder, 3 bits each;
-#: and so is what a token does to it looked for, in the bits above those of tokens.
+#: A stance of both ends is one number: state and previous state of the originator, then of the responder, 3 bits each.
+#: The key of a step is the stance, in the bits above those of the token, and the token.
 STATE_BITS, TOKEN_BITS = 3, 16
 MOST_STATE = (1 << STATE_BITS) - 1
-#: Every step that was asked for. There are some hundred tokens, and not many more stances.
+#: Every step computed so far. There are some hundred tokens, and not many more stances.
 _STEPS: dict[int, Step] = {}
 MOST_STEPS = 1 << 16
 
 
 @lru_cache(maxsize=1 << 12)
 def watch(tokens: bytes) -> tuple[str, str]:
-    """Walk over a connection as Zeek does. Returns its `conn_state` and its `history`. `tokens`: two octets each.
+    """Process a connection as Zeek does. Returns its `conn_state` and its `history`. `tokens`: two octets each.
 
-    Of many strings `in_step` takes a quarter of the time.
+    For many strings `in_step` takes a quarter of the time.
     """
     string = memoryview(tokens).cast("H").tolist()
     stance, written = 0, 0
@@ -74,27 +74,27 @@ def watch(tokens: bytes) -> tuple[str, str]:
 
 
 def conn_state(stance: int, is_empty: int) -> str:
-    """Return the `conn_state` that the last stance tells; "" where the history decides, as `reset_alone` says.
+    """Return the `conn_state` for the last stance; "" if it depends on the history (see `reset_alone`).
 
-    `is_empty`: did both ends send an RST, and neither an octet?
+    `is_empty`: whether both ends sent an RST, and neither an octet.
     """
     mine, theirs = stance >> 3 * STATE_BITS & MOST_STATE, stance >> STATE_BITS & MOST_STATE
     return CONN_STATES[bool(is_empty)][mine][theirs]
 
 
 def step_of(stance: int, token: int) -> Step:
-    """Return what a token does to both ends."""
+    """Return the effect of a token on both ends."""
     return _STEPS.get(stance << TOKEN_BITS | token) or _step(stance, token)
 
 
-#: A SYN-ACK after a SYN is another SYN.
+#: A SYN-ACK after a SYN counts as another SYN.
 ONCE = {"H": "S", "h": "s"}
-#: Letters that are written once; none stands for a token without any.
+#: Letters that are written once; "" is for a token without a letter.
 LETTERS = ("", *"SFRIQDA", *"sfriqda")
 
 
 def _step(stance: int, token: int) -> Step:
-    """Work out what a token does to both ends, and what is written; and note it."""
+    """Compute the effect of a token on both ends and the text that is written; store it in `_STEPS`."""
     ends = _ends(stance)
     side = RESPONDER if token & Token.BY_RESPONDER else ORIGINATOR
     sender, peer = ends[side], ends[1 - side]
@@ -133,7 +133,7 @@ def _cased(letters: str, side: int) -> str:
 
 
 def _letter(token: int) -> str:
-    """Return the letter of a row's control bits, as of the originator."""
+    """Return the letter of a row's control bits, in the originator's upper case."""
     control = token & CONTROL
     if control & (control - 1):  # more than one bit
         return "I" if control & Token.FIN and control & Token.RST else "Q"
@@ -143,9 +143,9 @@ def _letter(token: int) -> str:
 
 
 def _is_written_again(letter: str, sender: _End) -> bool:
-    """Is a letter written once more, if its row has another number than the one before?
+    """Return whether a letter is written once more if its row has another number than the one before.
 
-    An open end takes another SYN for the one that counts: its number is then 0, as before.
+    At an open end another SYN replaces the one that counts: its number is then 0, as before.
     """
     closed = sender.state == ZeekState.CLOSED or (
         sender.state == ZeekState.RESET and sender.before != ZeekState.INACTIVE
@@ -154,7 +154,7 @@ def _is_written_again(letter: str, sender: _End) -> bool:
 
 
 def _advance(token: int, side: int, sender: _End, peer: _End) -> None:
-    """Move the ends' states over one row."""
+    """Change the ends' states by one row."""
     syn, fin, rst = token & Token.SYN, token & Token.FIN, token & Token.RST
     match sender.state:
         case ZeekState.INACTIVE:
@@ -179,7 +179,7 @@ def _advance(token: int, side: int, sender: _End, peer: _End) -> None:
 
 
 def _first_word(token: int, side: int, sender: _End, peer: _End) -> None:
-    """Move the state of an end that was silent so far, or that has only acknowledged a SYN."""
+    """Change the state of an end that was silent so far, or that has only acknowledged a SYN."""
     if token & Token.SYN:
         if side == RESPONDER or (not token & Token.ACK and peer.state == ZeekState.ESTABLISHED):
             if peer.state == ZeekState.SYN_SENT or (peer.state == ZeekState.SYN_ACK_SENT and not token & Token.ACK):
@@ -194,7 +194,7 @@ def _first_word(token: int, side: int, sender: _End, peer: _End) -> None:
     if sender.state != ZeekState.INACTIVE:
         return
     if side == RESPONDER and not token & Token.DATA and peer.state == ZeekState.SYN_SENT:
-        return  # some acknowledge a SYN before they answer it
+        return  # some stacks acknowledge a SYN before they answer it
     if token & Token.ACK and peer.state == ZeekState.ESTABLISHED:
         sender.move(ZeekState.ESTABLISHED)
     else:
@@ -202,7 +202,7 @@ def _first_word(token: int, side: int, sender: _End, peer: _End) -> None:
 
 
 def _conn_state(mine: int, theirs: int, *, is_empty: bool) -> str:
-    """Return Zeek's verdict on the final states of originator and responder. The order of the questions counts."""
+    """Return Zeek's verdict on the final states of originator and responder. The order of the tests matters."""
     silent = (ZeekState.INACTIVE, ZeekState.PARTIAL)
     if theirs == ZeekState.RESET:
         if mine in (ZeekState.SYN_SENT, ZeekState.SYN_ACK_SENT) or (mine == ZeekState.RESET and is_empty):
@@ -220,9 +220,10 @@ def _conn_state(mine: int, theirs: int, *, is_empty: bool) -> str:
 
 
 def reset_alone(history: str) -> str:
-    """Return Zeek's verdict on a reset by the originator of which no answer was seen.
+    """Return Zeek's verdict on a reset by the originator to which no answer was captured.
 
-    Did it send a SYN, then an RST, and nothing that another end would have answered between?
+    It is RSTOS0 if the originator sent a SYN, then an RST, and between them nothing that another end would have
+    answered.
     """
     after_syn = history.removeprefix("^")
     if not after_syn.startswith("S") or "R" not in after_syn:
@@ -230,7 +231,7 @@ def reset_alone(history: str) -> str:
     return "OTH" if set("HAFGIQ") & set(after_syn[: after_syn.index("R")]) else "RSTOS0"
 
 
-#: The verdict by both final states, of connections with octets and of empty ones.
+#: The verdict by both final states, for connections with octets and for empty ones.
 CONN_STATES = [
     [[_conn_state(mine, theirs, is_empty=is_empty) for theirs in range(7)] for mine in range(7)]
     for is_empty in (False, True)

@@ -1,16 +1,16 @@
-"""Rows -> tokens, small numbers that say all that Zeek's rules can ask of a row; and strings of them.
+"""Rows -> tokens: small numbers with everything about a row that Zeek's rules use; and strings of them.
 
-In: `ConnectionRows`, their `Reach` and `Gaps`. Out: the distinct token strings, and the number of each connection's,
-for `rules` to walk over each string once. Rules followed: Zeek 7 (TCPSessionAdapter, TCP_Endpoint).
+In: `ConnectionRows`, their `Reach` and `Gaps`. Out: the distinct token strings, and the number of each connection's, so
+that `rules` processes each string once. Rules followed: Zeek 7 (TCPSessionAdapter, TCP_Endpoint).
 
-**Once per string.** Zeek walks over every packet. Nearly all of them change nothing: not the state of an end, not the
-history. Rows that cannot matter are left out. A row matters if it is the first of its kind from its end, a SYN, FIN
-or RST with another number than the one before, the 1st, 10th, 100th ... zero window, repeated payload or gap of its
-end, or an answer that Zeek hesitates to take for one.
+**Once per string.** Zeek processes every packet. Nearly all of them change neither the state of an end nor the history.
+Rows that cannot matter are left out. A row matters if it is the first of its kind from its end, a SYN, FIN or RST with
+another number than the one before, the 1st, 10th, 100th ... zero window, repeated payload or gap of its end, or an
+answer that Zeek does not accept at once.
 
-**Where we differ from Zeek, knowingly.** Checksums are not judged (no `c`), payload is not parsed (no `x`). Of SYNs,
-FINs and RSTs with ever new numbers, `MOST_REPEATS` letters each are written. An ignored SYN (a challenge ACK is all it
-gets) is left out; Zeek and Wireshark begin another connection with it.
+**Intended differences from Zeek.** Checksums are not checked (no `c`), payload is not parsed (no `x`). For SYNs, FINs
+and RSTs whose numbers keep changing, `MOST_REPEATS` letters each are written. An ignored SYN (answered only by a
+challenge ACK) is left out; Zeek and Wireshark begin another connection with it.
 """
 
 from __future__ import annotations
@@ -37,34 +37,34 @@ from handshake_inspect.connections.zeek.gaps import Gaps, gap_letters
 from handshake_inspect.connections.zeek.reach import BELIEVED_JUMP_OCTETS, Reach, at_thresholds, repeated_payload
 from handshake_inspect.sets import begins_run, first_of_equal, numbered
 
-#: Of each row one of `PURE_ACK` ... `ODD`.
+#: For each row one of `PURE_ACK` ... `ODD`.
 Kinds = NDArray[np.uint8]
 
-#: Letters for SYNs (FINs, RSTs) with another number than the one before: Zeek writes all, also of a storm.
+#: Most letters for SYNs (FINs, RSTs) with another number than the one before: Zeek writes all, even of a storm.
 MOST_REPEATS = 100
 
 
 class Token:
-    """All that Zeek's rules can ask of a row. Bits of plain integers: those of an enum make the walk 4 times slower."""
+    """Everything that Zeek's rules use of a row. Bits of plain integers: an enum's make the walk 4 times slower."""
 
     FIN = 1 << 0
     SYN = 1 << 1
     RST = 1 << 2
-    ACK = 1 << 3  # where it matters: not with FIN or RST alone
+    ACK = 1 << 3  # only where it matters: not with FIN or RST alone
     DATA = 1 << 4  # payload, without SYN, FIN and RST
     BY_RESPONDER = 1 << 5
     AGAIN = 1 << 6  # its end sent this control bit before, with another number
-    ZERO_WINDOW = 1 << 7  # the 1st, 10th, 100th ... of its end, as the next one and the last
+    ZERO_WINDOW = 1 << 7  # the 1st, 10th, 100th ... of its end; likewise GAP and REPEATS
     EMPTY = 1 << 9  # on a connection's first row: both ends sent an RST, and neither an octet
     GAP = 1 << 10  # times 0 to 7: letters for gaps in what the peer sent, revealed by this row's ACK
     REPEATS = 1 << 13  # times 0 to 7: letters for payload that ends at or below the highest number of its end
 
 
 CONTROL = Token.FIN | Token.SYN | Token.RST
-#: Tokens count letters up to this, from a bit on.
+#: The most letters that a token can count, and the bits at which the counts begin.
 MOST_LETTERS, GAP_SHIFT, REPEATS_SHIFT = 7, 10, 13
 
-# Kinds of rows of which the first from each end matters. Odd ones are told apart by their whole token.
+# Kinds of rows of which the first from each end matters. Odd ones are distinguished by their whole token.
 PURE_ACK, DATA, BARE_SYN, SYN_ACK, ONLY_FIN, ONLY_RST, NOTHING, ODD = range(8)
 KINDS = 8
 
@@ -112,7 +112,7 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple
 
     _mark(tokens, matters, _with_other_number(rows, kind, taken, matters, firsts), Token.AGAIN)
     _mark(tokens, matters, at_thresholds(end, *_zero_windows(rows))[0], Token.ZERO_WINDOW)
-    # In one row of a long transfer, the copies of many may be counted.
+    # One row of a long transfer may count the copies of many segments.
     for (at, letters), shift in (
         (at_thresholds(end, *repeated_payload(rows, reach)), REPEATS_SHIFT),
         (gap_letters(rows, gaps), GAP_SHIFT),
@@ -125,7 +125,7 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple
 
 
 def _first_of_kinds(rows: ConnectionRows, kind: Kinds, taken: Mask) -> dict[int, Rows]:
-    """Return the first row of each end for each kind of row that there is; -1 if it has none. Shapes (2m,)."""
+    """Return the first row of each end for each kind of row that occurs; -1 if it has none. Shapes (2m,)."""
     kinds = np.flatnonzero(np.bincount(kind, minlength=KINDS)).tolist()
     return {one: first_of(rows.end, taken & (kind == one), 2 * rows.connections) for one in kinds}
 
@@ -136,7 +136,7 @@ def _mark(tokens: Rows, matters: Mask, at: Rows, what: int | Rows) -> None:
 
 
 def _with_other_number(rows: ConnectionRows, kind: Kinds, taken: Mask, first: Mask, firsts: dict[int, Rows]) -> Rows:
-    """Return the SYNs, FINs and RSTs whose number differs from the one before of their end and control bit."""
+    """Return the SYNs, FINs and RSTs whose number differs from the previous one of the same end and control bit."""
     single = taken & (kind >= BARE_SYN) & (kind <= ONLY_RST)
     suspect = np.zeros(rows.connections, np.bool_)
     suspect[rows.conn.take(np.flatnonzero(single & ~first))] = True
@@ -145,7 +145,7 @@ def _with_other_number(rows: ConnectionRows, kind: Kinds, taken: Mask, first: Ma
     if not suspect.any():
         return np.zeros(0, np.int64)
     at = np.flatnonzero(single & suspect[rows.conn])
-    # Zeek knows one last SYN per end, with ACK or without.
+    # Zeek stores one last SYN per end, with ACK or without.
     group = rows.end[at] << 3 | np.where(kind[at] == SYN_ACK, BARE_SYN, kind[at])
     order = np.argsort(group, kind="stable")
     at, group = at[order], group[order]
@@ -161,16 +161,16 @@ def _rank(group: Rows) -> Rows:
 
 
 def _zero_windows(rows: ConnectionRows) -> tuple[Rows, Rows]:
-    """Return the rows with a zero window, and how many each shows, second copies of the segment included."""
+    """Return the rows with a zero window, and how many each counts, second copies of the segment included."""
     at = np.flatnonzero((rows.window == 0) & ((rows.flags & RST) == 0) & ~rows.ignored_syn)
     return at, 1 + rows.duplicates[at] - rows.folded_copies[at]
 
 
 def _hesitant_answers(rows: ConnectionRows, kind: Kinds, matters: Mask, firsts: dict[int, Rows]) -> Rows:
-    """Return empty segments of responders whose first word to a SYN is such a segment.
+    """Return empty segments of responders whose first segment after a SYN is empty.
 
-    Zeek does not take that for an answer as long as the originator has sent nothing but its SYN: so the first one after
-    each SYN, FIN or RST of the originator matters.
+    Zeek does not take it as an answer while the originator has sent nothing but its SYN: so the first empty segment
+    after each SYN, FIN or RST of the originator matters.
     """
     if BARE_SYN not in firsts or (PURE_ACK not in firsts and NOTHING not in firsts):
         return np.zeros(0, np.int64)
@@ -211,8 +211,8 @@ def _without_octets(rows: ConnectionRows, reach: Reach) -> Rows:
 def _distinct_strings(tokens: Rows, conn: Rows) -> tuple[Rows, list[bytes]]:
     """Number the token strings of all connections. Returns the number of each connection's string, and the strings.
 
-    `tokens` are sorted by connection; every connection has one at least. Tokens in use are few, so a dozen of them fit
-    into one word; longer strings are told apart word by word, over ever fewer connections.
+    `tokens` are sorted by connection; every connection has at least one. Few different tokens occur, so a dozen of them
+    fit into one word; longer strings are distinguished word by word, over ever fewer connections.
     """
     if not len(tokens):
         return np.zeros(0, np.int64), []

@@ -1,7 +1,7 @@
 """Identifiers of connections in Zeek's form: "C" and two numbers of 32 and 64 bits in base 62 (Zeek 7, UID.cc).
 
-In: what tells a connection from all others of a run. Out: "CHhAvVGS1DHFjwGM9q", the same in every run. Zeek's own are
-different in every run; other logs of ours do not exist, so all that counts is that one connection has one.
+In: the values that identify a connection in a run. Out: "CHhAvVGS1DHFjwGM9q", the same in every run. Zeek's own differ
+in every run; we write no other logs to match, so it is enough that each connection has one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from handshake_inspect.table import Names
 Hashes = NDArray[np.uint64]
 
 DIGITS = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", np.uint8)
-#: Digits that 32 and 64 bits need.
+#: Number of digits for 32 and for 64 bits.
 SHORT, LONG = 6, 11
 
 
@@ -30,7 +30,7 @@ def connection_hashes(
     keys: KeyTable, first_ns: NDArray[np.int64], place: NDArray[np.uint64], names: Names
 ) -> tuple[Hashes, Hashes]:
     """Mix keys, first times and places (capture and frame) into two numbers each. Shapes (n,)."""
-    # The number of a tunnel is that of its first appearance in this run: its name is the same in every run.
+    # A tunnel is numbered by its first appearance in this run; its name is the same in every run, so the name is mixed.
     tunnels = np.array([crc32(name.encode()) & 0xFFFF for name in names.tunnel.values], np.uint16)
     named = KeyTable(keys.columns | {"tunnel": tunnels[keys["tunnel"]]})
     return _mixed(named, first_ns, place, 0), _mixed(named, first_ns, place, 1)
@@ -46,7 +46,7 @@ def _mixed(keys: KeyTable, first_ns: NDArray[np.int64], place: NDArray[np.uint64
 
 
 def capture_codes(captures: Sequence[str]) -> NDArray[np.uint64]:
-    """Return 32 bits for each capture: its name without folders, and its number among those of that name."""
+    """Return 32 bits for each capture: its name without folders, and its index among those with that name."""
     seen: Counter[str] = Counter()
     codes = []
     for capture in captures:
@@ -57,7 +57,7 @@ def capture_codes(captures: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def uids(short: Hashes, long: Hashes) -> Cells:
-    """Spell pairs of numbers; of `short` the upper 32 bits."""
+    """Spell pairs of numbers; of `short` the upper 32 bits are used."""
     text = np.empty((len(short), 1 + SHORT + LONG), np.uint8)
     text[:, 0] = ord("C")
     for begin, count, left in ((1, SHORT, short >> np.uint64(32)), (1 + SHORT, LONG, long.copy())):
@@ -68,7 +68,7 @@ def uids(short: Hashes, long: Hashes) -> Cells:
 
 
 def uid_of(text: str) -> str:
-    """Spell the identifier of what `text` names."""
+    """Spell the identifier for the name `text`."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
     short, long = np.frombuffer(digest, "<u8").astype(np.uint64).reshape(2, 1)
     spelled: str = uids(short, long).octets.astype(str).item()
