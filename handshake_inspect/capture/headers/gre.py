@@ -1,4 +1,4 @@
-"""Generic Routing Encapsulation in columns, and what is carried by it alone: ERSPAN and WCCP.
+"""Generic Routing Encapsulation in columns, and the headers that only GRE carries: ERSPAN and WCCP.
 
 In and out: `Layer`s. GRE (RFC 2784, 2890; PPTP's: RFC 2637 §4.1; NVGRE: RFC 7637 §3.2; MikroTik's EoIP), ERSPAN
 (draft-foschiano-erspan-03).
@@ -15,21 +15,22 @@ from handshake_inspect.capture.headers.layers import Header, Layer, Slice
 from handshake_inspect.capture.headers.link import ETHERTYPES, ethertype_name
 from handshake_inspect.sets import set_of
 
-#: Bits of GRE's first two octets, and of the version in them.
+#: Bits of GRE's first two octets, and the mask of the version.
 CHECKSUM, ROUTING, KEY, SEQUENCE, ACKNOWLEDGMENT, VERSION = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080, 7
-#: What may follow GRE besides what may follow Ethernet. Aruba's access points send 802.11 under a number per queue.
+#: Headers that may follow GRE, beside those that may follow Ethernet. Aruba's access points send 802.11 under a number
+#: per queue.
 GRE_PROTOCOLS = {
     **ETHERTYPES, 0x88BE: Header.ERSPAN, 0x22EB: Header.ERSPAN, 0x883E: Header.WCCP, 0x6400: Header.ETHERNET,
     0x6559: Header.FRAME_RELAY,
     **dict.fromkeys(range(0x8200, 0x8380, 0x10), Header.WLAN),
 }  # fmt: skip
 BRIDGED, ERSPAN, PPP, EOIP = 0x6558, 0x88BE, 0x880B, 0x6400
-#: Kinds of GRE headers, each with a word of its own.
+#: Kinds of GRE headers, each with its own word in the encapsulation.
 PLAIN_GRE, KEYED_GRE, NVGRE, PPTP, MIKROTIK = range(5)
 
 
 def gre(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Flags and version, protocol; then checksum, key and sequence number, of four octets each if its flag is set."""
+    """Read GRE: flags and version, protocol; then checksum, key, sequence number, 4 octets each if its flag is set."""
     layer = part.enough(layer, 4, "truncated GRE header")
     if not len(layer.rows):
         return
@@ -61,7 +62,7 @@ def gre(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def gre_octets(flags: Rows) -> Rows:
-    """Return the octets of GRE headers of version 0 with these flags."""
+    """Return the length in octets of GRE headers of version 0 with these flags."""
     octets = np.full(len(flags), 4)
     for bit in (CHECKSUM, KEY, SEQUENCE):
         octets += 4 * (flags & bit != 0)
@@ -69,7 +70,7 @@ def gre_octets(flags: Rows) -> Rows:
 
 
 def _named_gre(part: Slice, layer: Layer, kind: int, flags: Rows) -> Layer:
-    """Put the word for its kind of GRE around the packets. A key may differ by direction, a virtual subnet does not."""
+    """Add the word for its kind of GRE to each packet. A key may differ by direction, a virtual subnet does not."""
     if kind == PLAIN_GRE:
         return part.around(layer, lambda _: "gre", key=True)
     number = part.long(layer.rows, layer.at + 4 + np.where(flags & CHECKSUM != 0, 4, 0))
@@ -84,7 +85,7 @@ def _named_gre(part: Slice, layer: Layer, kind: int, flags: Rows) -> Layer:
 
 
 def erspan(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Version and VLAN, session in 10 bits; 8 octets in all. Of version 2 12, and 8 more if the last bit says so."""
+    """Read ERSPAN: version and VLAN, session in 10 bits; 8 octets. Version 2: 12, and 8 more if the last bit is set."""
     layer = part.enough(layer, 8, "truncated ERSPAN header")
     third = part.octet(layer.rows, layer.at) >> 4 == 2
     good = part.expect(~third | (part.there(layer) >= 12), "truncated ERSPAN header")
@@ -96,7 +97,7 @@ def erspan(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def wccp(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """The Web Cache Communication Protocol puts a redirect header before the packet, from its second version on."""
+    """Read WCCP's redirect header, which precedes the packet from version 2 on."""
     layer = part.enough(layer, 5, "truncated WCCP header")
     if len(layer.rows):
         bare = part.octet(layer.rows, layer.at) >> 4 == 4

@@ -1,8 +1,8 @@
-"""ICMP errors: the connection or datagram that they are about, from the packet that they quote.
+"""Reads ICMP errors: the connection or datagram that each is about, from the packet that it quotes.
 
-In: where ICMP messages stand in a buffer. Out: columns of `IcmpErrorTable`. RFC 792, RFC 1812 §4.3.2.3 and RFC 4443
-§2.4: an error quotes the IP header and at least the first 8 octets of what it carried: ports and, of TCP, the
-sequence number. Routers of today quote more, and so the control bits too. RFC 4884: where the quote ends, if something
+In: the places of ICMP messages in a buffer. Out: columns of `IcmpErrorTable`. RFC 792, RFC 1812 §4.3.2.3 and RFC 4443
+§2.4: an error quotes the IP header and at least the first 8 octets of its payload: the ports and, for TCP, the sequence
+number. Current routers quote more, so the control bits are included. RFC 4884: where the quote ends, if something
 follows it.
 """
 
@@ -29,19 +29,19 @@ from handshake_inspect.tcp.icmp import (
 #: Octets of an ICMP error before the quote, and the smallest quote: an IPv4 header and two ports.
 HEADER_OCTETS, SMALLEST_QUOTE = 8, 24
 TCP, UDP, AUTHENTICATION, FRAGMENT = 6, 17, 51, 44
-#: Octets of an IP header at least, and where the number of what follows stands in it, by version.
+#: Smallest size of an IP header in octets, and the offset of its protocol field, by version.
 FIXED_OCTETS, PROTOCOL_AT = {4: 20, 6: 40}, {4: 9, 6: 6}
 #: IPv6 extension headers with a length in units of 8 octets: hop-by-hop, routing, destination options, mobility, HIP,
 #: shim6.
 EXTENSIONS = (0, 43, 60, 135, 139, 140)
-#: The headers behind which a quote is read on.
+#: The headers that are skipped in a quote to find its transport header, by IP version.
 FOLLOWED = {4: (AUTHENTICATION,), 6: (*EXTENSIONS, AUTHENTICATION, FRAGMENT)}
-#: Where RFC 4884 §4 puts the length of the quote, and its unit in octets; 0 there: it runs to the end.
+#: Offset of the quote's length in an ICMP message (RFC 4884 §4), and its unit in octets. A length of 0: to the end.
 QUOTE_LENGTH = {
     **{(4, each): (5, 4) for each in (UNREACHABLE, TIME_EXCEEDED, PARAMETER_PROBLEM)},
     **{(6, each): (4, 8) for each in (UNREACHABLE_6, TIME_EXCEEDED_6)},
 }
-#: What the packet that holds the message gives: the column, and its name in the other tables.
+#: Columns copied from the packet that holds the message: the error's column, and its name in the other tables.
 CARRIED = {
     "from_hi": "src_hi", "from_lo": "src_lo", "ip_id": "ip_id", "packet_type": "packet_type",
     "encapsulation": "encapsulation", "tunnel": "tunnel",
@@ -66,11 +66,11 @@ class _Octets:
 
 
 def read_errors(octets: NDArray[np.uint8], begin: Rows, captured: Rows, version: int) -> tuple[Rows, dict[str, Any]]:
-    """Read the ICMP messages at `begin`, of which `captured` octets are there, in packets of IP `version`.
+    """Read the ICMP messages at `begin`, of which `captured` octets were captured, in packets of IP `version`.
 
-    Returns which of them are errors that quote TCP or UDP, and their columns, all of them read together: a flood of
-    errors takes 0.3 us each, and one at a time 5. The lengths in the quoted headers are not looked at: some systems
-    quote them in their own byte order.
+    Returns the indices of those that are errors quoting TCP or UDP, and their columns. All are read together: in a
+    flood of errors each takes 0.3 us; one at a time takes 5 us. The lengths in the quoted headers are not used: some
+    systems quote them in their own byte order.
     """
     buffer = _Octets(octets)
     rows = np.flatnonzero(captured >= HEADER_OCTETS + SMALLEST_QUOTE)
@@ -93,7 +93,7 @@ def read_errors(octets: NDArray[np.uint8], begin: Rows, captured: Rows, version:
 
 
 def _quote_ends(buffer: _Octets, message: Rows, end: Rows, version: int) -> Rows:
-    """Return where each quote ends, of messages of which the octets before `end` are there."""
+    """Return where the quote of each message ends; `end`: where the captured octets of each message end."""
     kind = buffer.at(message)
     for (of_version, error), (place, unit) in QUOTE_LENGTH.items():
         if of_version == version:
@@ -103,15 +103,15 @@ def _quote_ends(buffer: _Octets, message: Rows, end: Rows, version: int) -> Rows
 
 
 def _quoted_transports(buffer: _Octets, quote: Rows, end: Rows, version: int) -> tuple[Rows, Rows, Rows]:
-    """Find the TCP segments and UDP datagrams in quotes of IP `version`: an error about the other one is none.
+    """Find the TCP segments and UDP datagrams in quotes of IP `version`; quotes of the other version are skipped.
 
-    Returns which quotes have one of which both ports are there, its protocol, and where it begins.
+    Returns the indices of the quotes with both ports of one, its protocol, and where it begins.
     """
     first, fixed = buffer.at(quote), FIXED_OCTETS[version]
     header = (first & 0xF) * 4 if version == 4 else np.full(len(quote), fixed)
     good = (first >> 4 == version) & (end - quote >= fixed) & (header >= fixed)
     if version == 4:
-        # Only the first fragment has ports; later ones cannot be told apart.
+        # Only the first fragment has ports; later ones cannot be assigned to a connection.
         good &= buffer.number(">u2", quote + 6) & 0x1FFF == 0
     which = np.flatnonzero(good)
     at, end = (quote + header)[which], end[which]
@@ -122,11 +122,11 @@ def _quoted_transports(buffer: _Octets, quote: Rows, end: Rows, version: int) ->
 
 
 def _follow_extensions(buffer: _Octets, protocol: Rows, at: Rows, end: Rows, followed: tuple[int, ...]) -> None:
-    """Go on from the headers in `followed` to what stands behind them (RFC 8200 §4; AH: RFC 4302 §2), in place."""
+    """Skip the headers in `followed` (RFC 8200 §4; AH: RFC 4302 §2), updating `protocol` and `at` in place."""
     left = np.arange(len(at))
     while len(left := left[np.isin(protocol[left], followed) & (at[left] + 8 <= end[left])]):
         kind, place = protocol[left], at[left]
-        # A fragment but the first has no header behind its own.
+        # A fragment other than the first has no further header after its own.
         goes_on = (kind != FRAGMENT) | (buffer.number(">u2", place + 2) & 0xFFF8 == 0)
         left, kind, place = left[goes_on], kind[goes_on], place[goes_on]
         length = buffer.at(place + 1)
@@ -135,7 +135,7 @@ def _follow_extensions(buffer: _Octets, protocol: Rows, at: Rows, end: Rows, fol
 
 
 def _mtu(buffer: _Octets, message: Rows, version: int) -> Rows:
-    """Return the MTU of the next hop; 0 where a message has none (RFC 1191 §4; RFC 4443 §3.2)."""
+    """Return the MTU of the next hop; 0 if a message has none (RFC 1191 §4; RFC 4443 §3.2)."""
     kind = buffer.at(message)
     if version == 6:
         return np.where(kind == TOO_BIG_6, buffer.number(">u4", message + 4), 0)
@@ -144,7 +144,7 @@ def _mtu(buffer: _Octets, message: Rows, version: int) -> Rows:
 
 
 def _quoted_header(buffer: _Octets, quote: Rows, version: int) -> dict[str, Any]:
-    """Return what the quoted IP headers give."""
+    """Return the columns from the quoted IP headers."""
     if version == 4:
         addresses = {"src_hi": 0, "src_lo": buffer.number(">u4", quote + 12), "dst_hi": 0}
         addresses["dst_lo"] = buffer.number(">u4", quote + 16)
@@ -155,7 +155,7 @@ def _quoted_header(buffer: _Octets, quote: Rows, version: int) -> dict[str, Any]
 
 
 def _quoted_ports(buffer: _Octets, protocol: Rows, at: Rows, end: Rows) -> dict[str, Any]:
-    """Return what the quoted headers of TCP and UDP give, as far as they go."""
+    """Return the columns from the quoted TCP and UDP headers, as far as these were quoted."""
     has_seq = (protocol == TCP) & (at + 8 <= end)
     has_flags = (protocol == TCP) & (at + 14 <= end)
     flags = buffer.number(">u2", np.where(has_flags, at + 12, at)).astype(np.int64) & 0x0FFF
@@ -169,5 +169,5 @@ def _quoted_ports(buffer: _Octets, protocol: Rows, at: Rows, end: Rows) -> dict[
 
 
 def carried(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an error takes over from the packet that holds it: who sent it, and what is around it."""
+    """Return the columns that an error copies from the packet that holds it: its sender, and its encapsulation."""
     return {name: columns[given] for name, given in CARRIED.items() if given in columns}

@@ -1,8 +1,8 @@
-"""IP headers in columns: what each packet carries, and where that begins.
+"""IP headers in columns: the protocol that each packet carries, and where its payload begins.
 
-In: `Layer`s of IPv4 or IPv6 headers. Out: `Packets` of TCP, UDP and ICMP, whose headers stand at the same columns, and
-`Layer`s of what carries packets further in; fragments are set aside, the rest is counted. RFC 791 §3.1, RFC 8200 §3-4,
-RFC 4302 §2. Lengths are those of the IP header; what was captured only says which fields can be read.
+In: `Layer`s of IPv4 or IPv6 headers. Out: `Packets` of TCP, UDP and ICMP, with headers aligned in columns, and `Layer`s
+of protocols that carry further packets; fragments are set aside, all others are counted. RFC 791 §3.1, RFC 8200 §3-4,
+RFC 4302 §2. Lengths are those of the IP header; the captured length only limits which fields can be read.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from handshake_inspect.capture.headers.layers import (
 )
 from handshake_inspect.plain import mutable
 
-#: Headers of one IPv6 packet after the first; more are taken for damage.
+#: Extension headers of one IPv6 packet; more are treated as damage.
 MOST_EXTENSIONS = 32
 
 IPIP, TCP, UDP, IPV6_IN_IP, IPCOMP = 4, 6, 17, 41, 108
-#: Protocols that are read in columns, or carry packets further in.
+#: Protocols that are read in columns, or that carry further packets.
 PROTOCOLS = {
     TCP: Header.TCP, UDP: Header.UDP, 1: Header.ICMP, 58: Header.ICMP, IPIP: Header.IPV4, IPV6_IN_IP: Header.IPV6,
     47: Header.GRE, 97: Header.ETHERIP, 115: Header.L2TP_IP, 137: Header.MPLS, 143: Header.ETHERNET, 145: Header.NSH,
@@ -50,29 +50,29 @@ PROTOCOL_NAMES = {
     59: "IPv6 without payload", 88: "EIGRP", 89: "OSPF", 97: "EtherIP", 103: "PIM", 108: "IPComp", 112: "VRRP",
     115: "L2TP", 132: "SCTP", 136: "UDP-Lite", 137: "MPLS in IP",
 }  # fmt: skip
-#: Words for packets in packets, by the versions outside and inside.
+#: Words for packets in packets, by the outer version and the inner protocol.
 NESTINGS = {(4, IPIP): "ipip", (6, IPIP): "4in6", (4, IPV6_IN_IP): "6in4", (6, IPV6_IN_IP): "6in6"}
-#: Words for what has no header of its own that could say one: RFC 4023, RFC 8986 §4.9.
+#: Words for protocols without a header of their own that names them: RFC 4023, RFC 8986 §4.9.
 WORDS = {137: "mpls-in-ip", 143: "ethernet-in-ip"}
-#: Octets of the header that every packet has.
+#: Octets of the fixed header of every packet.
 IPV4_OCTETS, IPV6_OCTETS = 20, 40
-#: Where the columns stand that rows take from it, by the table's names.
+#: Type and offset of the header fields that become columns, by the table's names.
 FIELDS: dict[int, dict[str, tuple[str, int]]] = {
     4: {"src_lo": (">u4", 12), "dst_lo": (">u4", 16), "ip_id": (">u2", 4), "ttl": ("u1", 8)},
     6: {
         "src_hi": (">u8", 8), "src_lo": (">u8", 16), "dst_hi": (">u8", 24), "dst_lo": (">u8", 32), "ttl": ("u1", 7),
     },
 }  # fmt: skip
-#: Octets of an IP header without options, and the headers that are followed behind it, by version.
+#: Octets of an IP header without options, and the extension headers that are followed, by version.
 FIXED_OCTETS = {4: IPV4_OCTETS, 6: IPV6_OCTETS}
 FOLLOWED: dict[int, tuple[int, ...]] = {4: (AUTHENTICATION,), 6: EXTENSIONS}
-#: What is asked of the fragment field of IPv4: more fragments, or an offset. And of the fragment header of IPv6.
+#: Mask of the fragment field of IPv4 (more fragments, or an offset), and of that in the fragment header of IPv6.
 IPV4_FRAGMENT, IPV6_FRAGMENT = 0x3FFF, 0xFFF9
 
 
 @mutable
 class Headers(Layer):
-    """IP headers of a slice: `octets` has in a row those of each, without options, and the TRANSPORT_OCTETS behind."""
+    """IP headers of a slice; a row of `octets` has each header without options, and the TRANSPORT_OCTETS after it."""
 
     octets: Matrix = None  # type: ignore[assignment]
     #: Octets of each packet that were captured.
@@ -80,32 +80,32 @@ class Headers(Layer):
 
     @staticmethod
     def gathered(part: Slice, layer: Layer, octets: int) -> Headers:
-        """Return a layer with its octets."""
+        """Return a layer together with its octets."""
         around = (layer.end, layer.encapsulation, layer.tunnel, layer.note)
         rows = part.gather(layer.rows, layer.at, octets + TRANSPORT_OCTETS)
         return Headers(layer.header, layer.rows, layer.at, *around, rows, part.there(layer))
 
     def only(self, chosen: Rows) -> Self:
-        """Return some of the headers, by their places."""
+        """Return some of the headers, by index."""
         return replace(super().only(chosen), octets=rows_of(self.octets, chosen), there=self.there.take(chosen))
 
 
 @mutable
 class Packets(Layer):
-    """IP packets of a slice whose transport headers stand in one column of `transport`; `at`: where in the frame."""
+    """IP packets of a slice with transport headers at one column of `transport`; `at`: their offset in the frame."""
 
     version: PerRow = 4
-    #: What their rows take from the IP header, by the table's names; what is left out is 0.
+    #: Columns taken from the IP header, by the table's names; missing ones are 0.
     fields: Mapping[str, NDArray[Any]] = None  # type: ignore[assignment]
-    #: Rows of octets, and the column where the transport header begins; None: they were not copied yet.
+    #: Rows of octets, and the column at which the transport header begins; None: not copied yet.
     transport: Matrix | None = None
     column: int = 0
-    #: Octets from there on: those that the IP length says, and those that were captured.
+    #: Octets from there on: by the IP length, and captured.
     payload: Rows = None  # type: ignore[assignment]
     captured: Rows = None  # type: ignore[assignment]
 
     def only(self, chosen: Rows) -> Self:
-        """Return some of the packets, by their places."""
+        """Return some of the packets, by index."""
         return replace(
             super().only(chosen),
             version=of(self.version, chosen),
@@ -116,14 +116,14 @@ class Packets(Layer):
         )
 
     def headers(self, part: Slice) -> tuple[Matrix, int]:
-        """Return rows of octets in which the transport headers stand, and their column; they were captured."""
+        """Return rows of octets with the transport headers, which must have been captured, and their column."""
         if self.transport is None:
             self.transport, self.column = part.gather(self.rows, self.at, TRANSPORT_OCTETS), 0
         return self.transport, self.column
 
 
 def ip(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """IP of either version."""
+    """Read IP of either version."""
     yield from by_version(part, layer, "packet that is not IP")
 
 
@@ -141,7 +141,7 @@ def ipv4(part: Slice, layer: Layer) -> Iterator[Layer]:
     if not len(headers.rows):
         return
     total = field_of(headers.octets, ">u2", 2).astype(np.int64)
-    if not total.all():  # TCP segmentation offload leaves 0 where the length does not fit: then the frame says it
+    if not total.all():  # TCP segmentation offload leaves 0 if the length does not fit: then the frame's length counts
         total = np.where(total == 0, part.claimed(headers), total)
     payload: Rows = total - header_octets
     good = part.expect(payload >= 0, "malformed IPv4 header")
@@ -163,7 +163,7 @@ def ipv4(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def _header_octets(first: NDArray[np.uint8]) -> PerRow:
-    """Return how long headers are that begin so: one length for all of them if it is one."""
+    """Return the lengths of headers with these first octets: one number if all are equal."""
     if len(first) and (first == first[0]).all():
         return 4 * int(first[0] & 0xF)
     return (first & 0xF).astype(np.int64) * 4
@@ -177,7 +177,7 @@ def ipv6(part: Slice, layer: Layer) -> Iterator[Layer]:
     headers = Headers.gathered(part, layer, IPV6_OCTETS)
     headers = headers.take(part.expect(headers.octets[:, 0] >> 4 == 6, "malformed IPv6 header"))
     payload = field_of(headers.octets, ">u2", 4).astype(np.int64)
-    if not payload.all():  # a jumbogram (RFC 2675), or segmentation offload: then the frame says it
+    if not payload.all():  # a jumbogram (RFC 2675), or segmentation offload: then the frame's length counts
         payload = np.where(payload == 0, part.claimed(headers) - 40, payload)
     protocol = headers.octets[:, 6].copy()
     for extension in EXTENSIONS:
@@ -189,7 +189,7 @@ def ipv6(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def _extended(part: Slice, layer: Headers, version: int, skip: Rows, extension: int, payload: Rows) -> Iterator[Layer]:
-    """Follow extension headers (RFC 8200 §4; AH: RFC 4302 §2), of which the first stands `skip` octets further on."""
+    """Follow extension headers (RFC 8200 §4; AH: RFC 4302 §2), of which the first is `skip` octets further on."""
     followed = EXTENSIONS if version == 6 else (AUTHENTICATION,)
     protocol = np.full(len(skip), extension)
     for _ in range(MOST_EXTENSIONS):
@@ -215,7 +215,7 @@ def _extended(part: Slice, layer: Headers, version: int, skip: Rows, extension: 
 
 
 def _noting_authentication(part: Slice, layer: Headers, is_ah: Mask) -> Headers:
-    """Put the word for the authentication header around the packets that have one."""
+    """Add the word for the authentication header to the packets that have one."""
     if not is_ah.any():
         return layer
     with_word = part.around(layer, lambda _: "ah").encapsulation
@@ -231,7 +231,7 @@ def _by_protocol(
     skip: PerRow,
     followed: tuple[int, ...],
 ) -> Iterator[Layer]:
-    """Yield packets by the protocol of what stands `skip` octets further on; `followed` were followed before."""
+    """Yield packets by the protocol of the header `skip` octets further on; those in `followed` were handled before."""
     for number in distinct(protocol):
         chosen = protocol == number
         header = PROTOCOLS.get(number)
@@ -254,7 +254,7 @@ def _by_protocol(
 
 
 def _packets(ip: Headers, version: int, header: Header, payload: Rows, skip: PerRow) -> Packets:
-    """Return packets with their transport headers in one column: in the rows of octets, if they stand there."""
+    """Return packets with their transport headers at one column; without a copy if the rows of octets contain them."""
     fields = {name: field_of(ip.octets, dtype, place) for name, (dtype, place) in FIELDS[version].items()}
     is_there = isinstance(skip, int) and skip + TRANSPORT_OCTETS <= ip.octets.shape[1]
     transport, column = (ip.octets, cast(int, skip)) if is_there else (None, 0)
@@ -265,7 +265,7 @@ def _packets(ip: Headers, version: int, header: Header, payload: Rows, skip: Per
 
 
 def around_payload(header: bytes, protocol: int) -> bytes:
-    """Return an IP header without options for another payload, whose length what is around it says (0)."""
+    """Return an IP header without options for another payload; its length field is 0: the enclosing length counts."""
     if len(header) == IPV6_OCTETS:
         return header[:4] + bytes([0, 0, protocol]) + header[7:]
     return bytes([0x45, header[1], 0, 0]) + header[4:6] + bytes([0, 0, header[8], protocol]) + header[10:]
@@ -275,7 +275,7 @@ def around_payload(header: bytes, protocol: int) -> bytes:
 
 
 def _set_aside_ipv4(part: Slice, layer: Layer, header_octets: PerRow, payload: Rows) -> None:
-    """Keep what RFC 791 §3.2 needs to put fragments together."""
+    """Store the fields with which RFC 791 §3.2 reassembles fragments."""
     rows, at = layer.rows, layer.at
     place = part.word(rows, at + 6)
     part.fragments.append(
@@ -287,7 +287,7 @@ def _set_aside_ipv4(part: Slice, layer: Layer, header_octets: PerRow, payload: R
 
 
 def _set_aside_ipv6(part: Slice, layer: Layer, at: Rows, protocol: Rows, payload: Rows) -> None:
-    """Keep what RFC 8200 §4.5 needs to put fragments together; `at`: where the fragment headers stand."""
+    """Store the fields with which RFC 8200 §4.5 reassembles fragments; `at`: offsets of the fragment headers."""
     place = part.word(layer.rows, at + 2)
     part.fragments.append(
         FragmentRows(

@@ -14,14 +14,14 @@ from handshake_inspect.capture.headers.udp_tunnels import tzsp
 
 
 def etherip(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Version 3 in four bits, twelve bits reserved, then an Ethernet frame."""
+    """Read EtherIP: version 3 in four bits, twelve bits reserved, then an Ethernet frame."""
     layer = part.enough(layer, 2, "truncated EtherIP header")
     layer = layer.take(part.expect(part.word(layer.rows, layer.at) == 0x3000, "EtherIP"))
     yield part.around(layer, lambda _: "etherip", key=True).next(Header.ETHERNET, 2)
 
 
 def tzsp_frame(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """TZSP as a link type of its own."""
+    """Read TZSP as a link type of its own."""
     entered, layers = tzsp(part, layer)
     part.expect(entered, "TZSP")
     yield from layers

@@ -15,7 +15,7 @@ from handshake_inspect.capture.headers.link import looks_like_ethernet, looks_li
 
 
 def l2tp_ip(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """L2TPv3 over IP: a session identifier; 0 is control."""
+    """Read L2TPv3 over IP: a session identifier; 0 is control."""
     layer = part.enough(layer, 4, "truncated L2TP header")
     session = part.long(layer.rows, layer.at)
     entered, layers = _session(part, layer, session, 4, session != 0)
@@ -24,7 +24,7 @@ def l2tp_ip(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def l2tp(part: Slice, layer: Layer) -> Entered:
-    """Version 2: flags, perhaps a length, tunnel and session; version 3: flags, reserved, session. T says control."""
+    """Read L2TP. Version 2: flags, length if any, tunnel, session; 3: flags, reserved, session. T is control."""
     there = part.there(layer)
     flags = part.word(layer.rows, np.where(there >= 6, layer.at, 0))
     data = flags & 0x8000 == 0
@@ -36,7 +36,7 @@ def l2tp(part: Slice, layer: Layer) -> Entered:
 
 
 def _version_2(part: Slice, layer: Layer, flags: Rows, chosen: Mask) -> Entered:
-    """RFC 2661 §3.1: length, tunnel, session, sequence numbers and offset, of which only the identifiers must be."""
+    """Read RFC 2661 §3.1: length, tunnel, session, sequence numbers and offset; only the identifiers are mandatory."""
     place = 2 + np.where(flags & 0x4000 != 0, 2, 0)
     octets = place + 4 + np.where(flags & 0x0800 != 0, 4, 0)
     there = part.there(layer)
@@ -52,7 +52,10 @@ def _version_2(part: Slice, layer: Layer, flags: Rows, chosen: Mask) -> Entered:
 
 
 def _session(part: Slice, layer: Layer, session: Rows, skip: int, chosen: Mask) -> Entered:
-    """RFC 3931 §4.1: a cookie of 0, 4 or 8 octets and a sublayer of 0 or 4, as agreed on before: what fits is taken."""
+    """Find the payload after a cookie and a sublayer, whose sizes only the two ends know: the first that fits.
+
+    RFC 3931 §4.1: the cookie has 0, 4 or 8 octets, the sublayer 0 or 4.
+    """
     open_rows, layers = chosen.copy(), []
     for more in (0, 4, 8, 12):
         inner = layer.next(Header.ETHERNET, skip + more)

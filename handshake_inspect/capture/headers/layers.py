@@ -1,8 +1,8 @@
-"""One slice of a block of records while it is decoded: its octets in columns, headers still to be read, results.
+"""One slice of a block of records during decoding: its octets in columns, headers still to be read, results.
 
-In: `Records`. `link`, `wlan`, `tunnels` and `ip` read one kind of header each for all frames of the slice that have it
-next, and say which header follows: a `Layer` in, `Layer`s out, until `decode` finds transports. What holds none is
-counted by kind. A layer is read once for many frames, so a tunnel costs no more than a VLAN tag.
+In: `Records`. `link`, `wlan`, `tunnels` and `ip` each read one kind of header for all frames of the slice that have it
+next, and return which header follows: a `Layer` in, `Layer`s out, until `decode` finds transports. Frames without one
+are counted by kind. A layer is read once for many frames, so a tunnel costs no more than a VLAN tag.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Matrix = NDArray[np.uint8]
 #: A number for all rows, or one per row.
 PerRow = int | Rows
 
-#: Octets of a transport header that are copied to be read in columns: TCP's, and timestamps as they ordinarily stand.
+#: Octets of a transport header that are copied to be read in columns: TCP's, and timestamps in their usual place.
 TRANSPORT_OCTETS = 32
-#: Distinct values that are looked for one by one before all of them are counted.
+#: Distinct values that are searched one by one before all of them are counted.
 FEW_VALUES = 8
 
 
 class Header(Enum):
-    """What can stand next in a frame."""
+    """The kinds of header that can come next in a frame."""
 
-    #: The frame's own, by its link type.
+    #: The frame's own header, by its link type.
     LINK = auto()
     ETHERNET = auto()
     LLC = auto()
@@ -72,26 +72,26 @@ class Header(Enum):
 
 @mutable
 class Layer:
-    """Frames of a slice in which one kind of header stands next."""
+    """Frames of a slice that have one kind of header next."""
 
     header: Header
     rows: Rows
-    #: Where it begins in each frame.
+    #: Offset of the header in each frame.
     at: PerRow
-    #: Where what the headers around it speak of ends in the frame, captured or not; None: with the frame.
+    #: Where its content ends in the frame by the lengths in outer headers, captured or not; None: with the frame.
     end: Rows | None = None
-    #: `Names.encapsulation` and `Names.tunnel` numbers of what stands around it.
+    #: `Names.encapsulation` and `Names.tunnel` numbers of the headers around it.
     encapsulation: PerRow = 0
     tunnel: PerRow = 0
-    #: What a reader has to know besides: the link type (`link_types.link`), the kind of tag (`link.SHIMS`), padding.
+    #: Further information for the reader: the link type (`link_types.link`), the kind of tag (`link.SHIMS`), padding.
     note: int = 0
 
     def take(self, mask: Mask) -> Self:
-        """Return the frames that `mask` chooses; the same object if it chooses all."""
+        """Return the frames that `mask` selects; the same object if it selects all."""
         return self if mask.all() else self.only(np.flatnonzero(mask))
 
     def only(self, chosen: Rows) -> Self:
-        """Return some of the frames, by their places."""
+        """Return some of the frames, by index."""
         return replace(
             self,
             rows=self.rows.take(chosen),
@@ -102,14 +102,14 @@ class Layer:
         )
 
     def next(self, header: Header, skip: PerRow, *, end: Rows | None = None, note: int = 0) -> Layer:
-        """Return what stands `skip` octets further on in the same frames. It ends where a header around it does."""
+        """Return the header `skip` octets further on in the same frames. It ends no later than a header around it."""
         ends = [each for each in (end, self.end) if each is not None]
         nearest = np.minimum(*ends) if len(ends) == 2 else ends[0] if ends else None
         return Layer(header, self.rows, self.at + skip, nearest, self.encapsulation, self.tunnel, note)
 
     @staticmethod
     def merged(layers: list[Layer]) -> Layer:
-        """Return one layer for several of one header and note."""
+        """Return one layer made of several with the same header and note."""
         rows = np.concatenate([layer.rows for layer in layers])
 
         def column(name: str) -> PerRow:
@@ -127,50 +127,50 @@ class Layer:
 
 
 L = TypeVar("L", bound=Layer)
-#: Reads one kind of header of some frames, and says what follows.
+#: Reads one kind of header in some frames, and yields the layers that follow.
 Reader = Callable[["Slice", Layer], Iterator[Layer]]
-#: Which rows of a layer of UDP payloads are tunnels, and what follows in those.
+#: A mask of the rows of a layer of UDP payloads that are tunnels, and the layers that follow in those.
 Entered = tuple[Mask, list[Layer]]
 
 
 def of(value: PerRow, chosen: Mask | Rows) -> PerRow:
-    """Return what stands for some of the rows, which a mask chooses or their places."""
+    """Return the values for some of the rows, given by a mask or by index."""
     return value if isinstance(value, int) else value[chosen]
 
 
 @mutable
 class Slice:
-    """The octets of a slice, and what its headers say."""
+    """The octets of a slice, and the results of reading its headers."""
 
-    #: The block's buffer, with slack behind the last frame.
+    #: The block's buffer, with slack after the last frame.
     octets: NDArray[np.uint8]
-    #: Per frame: where it begins in `octets`, how much of it was captured, and its length on the wire.
+    #: For each frame: where it begins in `octets`, its captured length, and its length on the wire.
     offset: Rows
     captured: Rows
     original: Rows
     names: Names
-    #: The numbers of all rows.
+    #: The indices of all rows.
     everything: Rows = field(init=False)
     #: Linux packet type of every frame of the slice; None: no frame has one.
     packet_type: NDArray[np.uint8] | None = None
-    #: Rows that another dissector should look into.
+    #: Rows to be read by the other dissector (Scapy).
     for_scapy: list[Rows] = field(default_factory=list)
-    #: IP fragments, as `ip` found them.
+    #: IP fragments found by `ip`.
     fragments: list[FragmentRows] = field(default_factory=list)
-    #: Packets whose payload is compressed, as `ip` found them.
+    #: Packets with a compressed payload found by `ip`.
     compressed: list[CompressedRows] = field(default_factory=list)
-    #: Frames that hold no row, counted by kind.
+    #: Frames without a row, counted by kind.
     unread: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.everything = np.arange(len(self.offset))
-        # An overlapping view, to be indexed: the four octets that begin at each place.
+        # An overlapping view: the four octets that begin at each place, by index.
         self._longs = np.ndarray((len(self.octets) - 3,), ">u4", self.octets, 0, (1,))
 
     # --- octets -----------------------------------------------------------------------------------------------
 
     def octet(self, rows: Rows, at: PerRow) -> Rows:
-        """Return the octet at `at` of each frame; whether it was captured is for the caller to know."""
+        """Return the octet at `at` of each frame; the caller checks that it was captured."""
         return self.octets.take(self._places(rows, at)).astype(np.int64)
 
     def word(self, rows: Rows, at: PerRow) -> Rows:
@@ -178,7 +178,7 @@ class Slice:
         return self.ethertype(rows, at).astype(np.int64)
 
     def ethertype(self, rows: Rows, at: PerRow) -> NDArray[np.uint16]:
-        """Return the same in 16 bits. To take one octet after the other costs half of what two at once do."""
+        """Return the same in 16 bits. Taking one octet after the other costs half as much as taking two at once."""
         places = self._places(rows, at)
         number: NDArray[np.uint16] = self.octets.take(places).astype(np.uint16)
         number <<= 8
@@ -190,7 +190,7 @@ class Slice:
         return self._longs[self._places(rows, at)].astype(np.int64)
 
     def gather(self, rows: Rows, at: PerRow, octets: int) -> Matrix:
-        """Return so many octets from `at` of each frame; those behind a short frame are those of its neighbours."""
+        """Return this many octets from `at` of each frame; after the end of a short frame the next one's follow."""
         return gathered(self.octets, self._places(rows, at), octets)
 
     def _places(self, rows: Rows, at: PerRow) -> Rows:
@@ -200,16 +200,16 @@ class Slice:
         return column if rows is self.everything else column.take(rows)
 
     def little(self, rows: Rows, at: PerRow, octets: int) -> Rows:
-        """Return the little-endian number of so many octets at `at` of each frame."""
+        """Return the little-endian number of this many octets at `at` of each frame."""
         number = np.zeros(len(rows), np.int64)
         for place in range(octets):
             number |= self.octet(rows, at + place) << 8 * place
         return number
 
-    # --- how far they go --------------------------------------------------------------------------------------
+    # --- lengths ----------------------------------------------------------------------------------------------
 
     def there(self, layer: Layer) -> Rows:
-        """Return the octets of each layer that were captured, by its frame and by the headers around it."""
+        """Return the octets of each layer that were captured, limited by its frame and by the headers around it."""
         captured = self._of(self.captured, layer.rows)
         there: Rows = np.subtract(captured if layer.end is None else np.minimum(captured, layer.end), layer.at)
         return there
@@ -221,11 +221,11 @@ class Slice:
         return claimed
 
     def enough(self, layer: Layer, octets: PerRow, otherwise: str) -> Layer:
-        """Keep the frames of which `octets` from the layer's beginning are there; count the others."""
+        """Keep the frames with at least `octets` captured from the layer's beginning; count the others."""
         return layer.take(self.expect(self.there(layer) >= octets, otherwise))
 
     def expect(self, good: Mask, otherwise: str) -> Mask:
-        """Count the frames that are not good as `otherwise`, and return `good`."""
+        """Count the frames that are not good under `otherwise`, and return `good`."""
         if not good.all():
             self.unread[otherwise] += len(good) - int(np.count_nonzero(good))
         return good
@@ -240,7 +240,7 @@ class Slice:
         headers: Mapping[int, Header],
         name: Callable[[int], str],
     ) -> Iterator[Layer]:
-        """Yield what follows a header that says so by number; what `headers` does not have is counted by `name`."""
+        """Yield the layers after a header that numbers its payload; numbers not in `headers` are counted by `name`."""
         for number in distinct(numbers):
             chosen = numbers == number
             if number in headers:
@@ -252,9 +252,9 @@ class Slice:
                 self.unread[name(number)] += int(np.count_nonzero(chosen))
 
     def around(self, layer: L, spell: Callable[[int], str], values: PerRow = 0, *, key: bool | str = False) -> L:
-        """Return the layer with one more word around it, spelled from `values`.
+        """Return the layer with one more word in its encapsulation, spelled from `values`.
 
-        `key`: the word tells connections apart; or the part of it that does.
+        `key`: True if the word distinguishes connections; or the part of it that does.
         """
         if not len(layer.rows):
             return layer
@@ -267,34 +267,34 @@ class Slice:
 
 @mutable
 class FragmentRows:
-    """IP fragments of a slice: where their IP headers stand, and what each says of itself."""
+    """IP fragments of a slice: their IP headers, and the fields of each for reassembly."""
 
     layer: Layer
     version: int
-    #: Where the fragment's own octets begin in the frame, and how many there are by the IP length.
+    #: Where the fragment's payload begins in the frame, and its length by the IP header.
     data_at: Rows
     length: Rows
-    #: Where those octets belong in the whole, and whether more follow.
+    #: Offset of that payload in the whole packet, and whether more fragments follow.
     position: Rows
     more: Mask
-    #: Protocol of the whole and identification.
+    #: Protocol and identification of the whole packet.
     protocol: Rows
     identification: Rows
 
 
 @mutable
 class CompressedRows:
-    """IP packets of a slice with IPComp (RFC 3173): where their IP headers stand."""
+    """IP packets of a slice with IPComp (RFC 3173)."""
 
     layer: Layer
     version: int
-    #: Where the IPComp header begins in the frame, and where what was captured of the packet ends.
+    #: Where the IPComp header begins in the frame, and where the captured part of the packet ends.
     at: Rows
     end: Rows
 
 
 def distinct(numbers: NDArray[Any]) -> list[int]:
-    """Return the distinct values of numbers below 2**16: in most slices there are one to three."""
+    """Return the distinct values of numbers below 2**16: most slices have one to three."""
     found: list[int] = []
     unseen = np.ones(len(numbers), np.bool_)
     while len(numbers) and unseen[at := unseen.argmax()]:
@@ -307,7 +307,7 @@ def distinct(numbers: NDArray[Any]) -> list[int]:
 
 
 def by_version(part: Slice, layer: Layer, otherwise: str) -> Iterator[Layer]:
-    """Yield IPv4 and IPv6 headers, told apart by their first four bits."""
+    """Yield IPv4 and IPv6 headers, distinguished by their first four bits."""
     layer = part.enough(layer, 1, otherwise)
     if len(layer.rows):
         version = part.octet(layer.rows, layer.at) >> 4
@@ -316,7 +316,7 @@ def by_version(part: Slice, layer: Layer, otherwise: str) -> Iterator[Layer]:
 
 
 def _extended(names: Numbered[str], before: PerRow, spell: Callable[[int], str], values: PerRow) -> PerRow:
-    """Return the numbers of the names `before`, each with one more word."""
+    """Return the numbers of the names `before`, each extended by one word."""
     if isinstance(before, int) and isinstance(values, np.ndarray) and len(values) and (values == values[0]).all():
         values = int(values[0])
     if isinstance(before, int) and isinstance(values, int):
@@ -339,12 +339,12 @@ def field_of(header: Matrix, dtype: str, at: int) -> NDArray[Any]:
 
 
 def rows_of(header: Matrix, chosen: Rows) -> Matrix:
-    """Return some of the rows of octets, by their places."""
+    """Return some of the rows of octets, by index."""
     return gathered(header.reshape(-1), chosen * header.shape[1], header.shape[1])
 
 
 def together(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """Yield layers, those of one header and note merged: a header costs the less the more of it are read at once."""
+    """Yield layers, those of one header and note merged: reading more frames at once costs less for each."""
     alike: dict[tuple[Header, int, bool], list[Layer]] = {}
     for layer in layers:
         if type(layer) is not Layer:  # a transport: nothing follows it

@@ -1,7 +1,8 @@
-"""Ethernet and the tags around IP in columns: what an ethertype says, and what labels and shims stand before it.
+"""Ethernet and the tags around IP in columns: ethertypes, and the labels and shims before IP.
 
-In: the `Layer`s of a slice. Out: the layers that follow them; what holds no IP packet is counted by kind. IEEE 802.3,
-802.1Q, 802.1ah, 802.2; RFC 3032 (MPLS). Read `ethernet`, `by_ethertype` and `vlan` first: that is most traffic.
+In: the `Layer`s of a slice. Out: the layers that follow them; frames without an IP packet are counted by kind. IEEE
+802.3, 802.1Q, 802.1ah, 802.2; RFC 3032 (MPLS). Read `ethernet`, `by_ethertype` and `vlan` first: they handle most
+traffic.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from handshake_inspect.capture.headers.ordinary import ordinary_tcp
 
 Ethertypes = NDArray[np.uint16]
 
-#: What an ethertype says comes next.
+#: The header that follows each ethertype.
 IPV4, IPV6 = 0x0800, 0x86DD
 ETHERTYPES = {
     IPV4: Header.IPV4, IPV6: Header.IPV6, 0x6558: Header.ETHERNET, 0x880B: Header.PPP,
@@ -27,18 +28,18 @@ ETHERTYPES = {
     **dict.fromkeys((0x8100, 0x88A8, 0x9100, 0x9200, 0x9300), Header.VLAN),
     **dict.fromkeys((0x8926, 0x8909, 0x892F, 0x893F, 0xF1C1), Header.SHIM),
 }  # fmt: skip
-#: What of a VLAN tag's first two octets is its number.
+#: The bits of a VLAN tag's first two octets that are its number.
 VLAN_BITS = 0xFFF
-#: Tags whose contents say nothing of connections (of Cisco, HSR, IEEE 802.1BR, IEEE 802.1CB): word, octets before the
-#: next ethertype.
+#: Tags without information about connections (of Cisco, HSR, IEEE 802.1BR, IEEE 802.1CB): word, octets before the next
+#: ethertype.
 SHIMS = {0x8926: ("vntag", 4), 0x8909: ("cmd", 6), 0x892F: ("hsr", 4), 0x893F: ("etag", 6), 0xF1C1: ("rtag", 4)}
-#: What NSH says comes next.
+#: The header that follows NSH, by its next protocol.
 NSH_PROTOCOLS = {1: Header.IPV4, 2: Header.IPV6, 3: Header.ETHERNET, 4: Header.NSH, 5: Header.MPLS}
 ETHERTYPE_NAMES = {
     0x0806: "ARP", 0x8035: "RARP", 0x8863: "PPPoE discovery", 0x88CC: "LLDP", 0x888E: "EAPOL",
     0x88F7: "PTP", 0x9000: "Ethernet loopback test", 0x8809: "slow protocol",
 }  # fmt: skip
-#: Ethernet: smaller values of the type field are the length of an IEEE 802.3 frame.
+#: Smaller values of the type field are the length of an IEEE 802.3 frame.
 SMALLEST_ETHERTYPE = 0x600
 #: Pairs of IEEE 802.2 access points: SNAP, spanning tree, OSI, IP, NetWare, NetBIOS, and NetWare without any.
 ACCESS_POINTS = (0xAAAA, 0x4242, 0xFEFE, 0x0606, 0xE0E0, 0xF0F0, 0xFFFF)
@@ -49,9 +50,9 @@ BRIDGING, BRIDGED_ETHERNET = 0x0080C2, (1, 7)
 
 
 def ethernet(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Two addresses, then an ethertype or the length of an 802.3 frame.
+    """Read Ethernet: two addresses, then an ethertype or the length of an 802.3 frame.
 
-    A VLAN tag is read at once, so that frames with one and those without are read together from there on.
+    A VLAN tag is read in the same step, so that tagged and untagged frames are read together from there on.
     """
     layer = part.enough(layer, 14, "truncated Ethernet header")
     if len(layer.rows):
@@ -59,9 +60,9 @@ def ethernet(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def _without_tag(part: Slice, layer: Layer, protocol: Ethertypes, skip: int) -> tuple[Layer, Ethertypes, PerRow]:
-    """Take off the VLAN tag that stands at `skip` of some frames, if their ethertype says so: a VLAN is around these.
+    """Remove the VLAN tag at `skip` of the frames whose ethertype announces one, and add it to their encapsulation.
 
-    Returns the frames, what the ethertype says then that begins there, and where that is.
+    Returns the frames, the ethertype of the payload of each, and where that payload begins.
     """
     tags = [each for each in distinct(protocol) if ETHERTYPES.get(each) is Header.VLAN]
     if not tags:
@@ -83,14 +84,14 @@ def _without_tag(part: Slice, layer: Layer, protocol: Ethertypes, skip: int) -> 
 
 
 def by_ethertype(part: Slice, layer: Layer, type_at: PerRow, skip: PerRow | None = None) -> Iterator[Layer]:
-    """Yield what the ethertype says that stands at `type_at` of the layer; it begins at `skip`, or right behind it."""
+    """Yield the layers by the ethertype at `type_at` of the layer; they begin at `skip`, or right after that."""
     if len(layer.rows):
         protocol = part.ethertype(layer.rows, layer.at + type_at)
         yield from _following(part, layer, protocol, type_at + 2 if skip is None else skip)
 
 
 def _following(part: Slice, layer: Layer, protocol: Ethertypes, skip: PerRow) -> Iterator[Layer]:
-    """Yield what these ethertypes say that begins `skip` octets further on; what is ordinary is read at once."""
+    """Yield the layers by these ethertypes, `skip` octets further on; ordinary TCP is read in the same step."""
     short = protocol < SMALLEST_ETHERTYPE
     if short.any():
         yield layer.take(short).next(Header.LLC, of(skip, short))
@@ -108,12 +109,12 @@ def _following(part: Slice, layer: Layer, protocol: Ethertypes, skip: PerRow) ->
 
 
 def ethertype_name(number: int) -> str:
-    """Name what an ethertype says follows."""
+    """Return the name of an ethertype."""
     return ETHERTYPE_NAMES.get(number, f"ethertype 0x{number:04x}")
 
 
 def vlan(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """IEEE 802.1Q §9.6: two octets of control information, of which 12 bits are the VLAN, then an ethertype."""
+    """Read a VLAN tag (IEEE 802.1Q §9.6): 2 octets of control information, 12 bits of it the VLAN; ethertype."""
     layer = part.enough(layer, 4, "truncated VLAN tag")
     if len(layer.rows):
         tag = part.word(layer.rows, layer.at) & VLAN_BITS
@@ -125,14 +126,14 @@ def _vlan(number: int) -> str:
 
 
 def shim(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """A tag of fixed length, then an ethertype."""
+    """Read a tag of fixed length, then an ethertype."""
     word, octets = SHIMS[layer.note]
     layer = part.enough(layer, octets + 2, f"truncated {word} tag")
     yield from by_ethertype(part, part.around(layer, lambda _: word), octets)
 
 
 def macsec(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """IEEE 802.1AE §9: control octet, short length, packet number, perhaps a channel; readable if E and C are 0."""
+    """Read MACsec (IEEE 802.1AE §9): control, short length, packet number, optional channel; readable if E = C = 0."""
     layer = part.enough(layer, 8, "truncated MACsec tag")
     control = part.octet(layer.rows, layer.at)
     layer = layer.take(good := part.expect(control & 0x8C == 0, "MACsec"))
@@ -142,27 +143,27 @@ def macsec(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def pbb(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """IEEE 802.1ah: a service tag with an identifier of 24 bits, then the customer's Ethernet frame."""
+    """Read IEEE 802.1ah: a service tag with an identifier of 24 bits, then the customer's Ethernet frame."""
     layer = part.enough(layer, 4, "truncated 802.1ah tag")
     service = part.long(layer.rows, layer.at) & 0xFFFFFF
     yield part.around(layer, lambda each: f"pbb:{each}", service).next(Header.ETHERNET, 4)
 
 
 def fabricpath(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Cisco FabricPath: forwarding tag and time to live in two octets, then the inner Ethernet frame."""
+    """Read Cisco FabricPath: forwarding tag and time to live in two octets, then the inner Ethernet frame."""
     layer = part.enough(layer, 2, "truncated FabricPath tag")
     yield part.around(layer, lambda _: "fabricpath").next(Header.ETHERNET, 2)
 
 
 def trill(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """RFC 6325 §3.2: six octets and options of four octets each, then the inner Ethernet frame."""
+    """Read TRILL (RFC 6325 §3.2): six octets and options of four octets each, then the inner Ethernet frame."""
     layer = part.enough(layer, 6, "truncated TRILL header")
     option_octets = (part.word(layer.rows, layer.at) >> 6 & 0x1F) * 4
     yield part.around(layer, lambda _: "trill").next(Header.ETHERNET, 6 + option_octets)
 
 
 def nsh(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """RFC 8300 §2.2: version, flags, length in words of four octets, kind of metadata, next protocol; then metadata."""
+    """Read NSH (RFC 8300 §2.2): version, flags, length in words of 4 octets, metadata type, next protocol; metadata."""
     layer = part.enough(layer, 4, "truncated NSH header")
     octets = (part.word(layer.rows, layer.at) & 0x3F) * 4
     layer = layer.take(good := part.expect((octets >= 8) & (octets <= part.there(layer)), "NSH"))
@@ -173,7 +174,7 @@ def nsh(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def llc(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """IEEE 802.2: SNAP with an ethertype (RFC 1042; 00-00-F8: 802.1H), IP's own access point; RFC 2684's two kinds."""
+    """Read IEEE 802.2: SNAP with ethertype (RFC 1042; 00-00-F8: 802.1H), IP's access point; RFC 2684's two kinds."""
     layer = part.enough(layer, 4, "LLC")
     if not len(layer.rows):
         return
@@ -187,7 +188,7 @@ def llc(part: Slice, layer: Layer) -> Iterator[Layer]:
         with_type = layer.take(snap)
         organisation = part.long(with_type.rows, with_type.at + 2) & 0xFFFFFF
         bridged = (organisation == BRIDGING) & np.isin(part.word(with_type.rows, with_type.at + 6), BRIDGED_ETHERNET)
-        if bridged.any():  # two octets align it
+        if bridged.any():  # two octets of padding align it
             yield with_type.take(bridged).next(Header.ETHERNET, 10)
         known = (organisation == 0) | (organisation == 0xF8)
         part.expect(known | bridged, "LLC")
@@ -200,7 +201,7 @@ def llc(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def mpls(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """RFC 3032 §2.1: a label stack entry; more of them follow until one has the S bit."""
+    """Read MPLS (RFC 3032 §2.1): a label stack entry; more follow until one has the S bit."""
     layer = part.enough(layer, 4, "truncated MPLS label")
     if len(layer.rows):
         entry = part.long(layer.rows, layer.at)
@@ -212,7 +213,7 @@ def mpls(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def below_mpls(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """What no label names: IP, or a pseudowire's Ethernet frame behind a control word (RFC 4385 §3) or without one."""
+    """Read what MPLS carries, which no field names: IP, or Ethernet with or without a control word (RFC 4385 §3)."""
     layer = part.enough(layer, 1, "MPLS without payload")
     if not len(layer.rows):
         return
@@ -229,10 +230,10 @@ def below_mpls(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def looks_like_ethernet(part: Slice, layer: Layer) -> Mask:
-    """Could an Ethernet frame begin there? Its type field is one that we know, with the version of IP if it is IP."""
+    """Mark the layers that may be Ethernet frames: with a known type field, and for IP the matching version."""
     there = part.there(layer)
     long_enough = there >= 14
-    # What was not captured is read from the frame's beginning: it does not matter what stands there.
+    # Octets that were not captured are read from the frame's beginning: their value does not matter.
     at = np.where(long_enough, layer.at, 0)
     protocol = part.word(layer.rows, np.where(long_enough, at + 12, 0))
     version = part.octet(layer.rows, np.where(there >= 15, at + 14, 0)) >> 4
@@ -244,7 +245,7 @@ def looks_like_ethernet(part: Slice, layer: Layer) -> Mask:
 
 
 def looks_like_ip(part: Slice, layer: Layer) -> Mask:
-    """Could an IP packet begin there? Its lengths fit what is there."""
+    """Mark the layers that may be IP packets: their lengths fit into the frame."""
     there = part.there(layer)
     long_enough = there >= 20
     at = np.where(long_enough, layer.at, 0)

@@ -1,4 +1,4 @@
-"""Link types: how the frames of each begin, by the number that a capture gives for its interface.
+"""Link types: how frames of each begin, by the number that a capture gives for its interface.
 
 In: the frames of a slice that have one link type. Out: the `Layer`s that follow the link header. The layouts are those
 of the tcpdump project's list of link-layer header types, whose pages name the standards.
@@ -19,7 +19,7 @@ from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
 NULL, ETHERNET, LOOP, LINUX_SLL, LINUX_SLL2, RAW_IPV4, RAW_IPV6 = 0, 1, 108, 113, 276, 228, 229
 RAW_IP = (12, 14, 101)
-#: What they are called.
+#: Names of link types.
 LINK_TYPE_NAMES = {
     NULL: "BSD loopback (NULL)", ETHERNET: "Ethernet", 6: "token ring", 9: "PPP", 10: "FDDI", 12: "raw IP",
     14: "raw IP", 50: "PPP in HDLC framing", 51: "PPPoE", 100: "ATM (RFC 1483)", 101: "raw IP", 104: "Cisco HDLC",
@@ -35,24 +35,24 @@ LINK_TYPE_NAMES = {
 }  # fmt: skip
 #: Address families of BSD headers; AF_INET6 differs by system.
 FAMILIES = {2: Header.IPV4, **dict.fromkeys((10, 24, 26, 28, 30), Header.IPV6)}
-#: Kinds of Linux devices (<linux/if_arp.h>) of which the cooked header's ethertype does not say what follows it.
+#: Kinds of Linux devices (<linux/if_arp.h>) for which the cooked header's ethertype does not name the next header.
 FRAME_RELAY_DEVICE, RADIOTAP_DEVICE, NETLINK_DEVICE = 770, 803, 824
 DEVICES = {FRAME_RELAY_DEVICE: Header.FRAME_RELAY, RADIOTAP_DEVICE: Header.RADIOTAP}
-#: NFULA_PAYLOAD of <linux/netfilter/nfnetlink_log.h>; more attributes than this are taken for damage.
+#: NFULA_PAYLOAD of <linux/netfilter/nfnetlink_log.h>; more attributes than this are treated as damage.
 NFLOG_PAYLOAD, MOST_ATTRIBUTES = 9, 64
-#: Bits of an attribute's type that are flags (<linux/netlink.h>), in the first octet of it in network order.
+#: Bits of an attribute's type that are flags (<linux/netlink.h>), in its first octet in network order.
 ATTRIBUTE_FLAGS = 0xC000
-#: Juniper: how its headers begin; flags: an extension follows; there is no link header.
+#: Juniper: the first octets of its headers; flags: an extension follows; there is no link header.
 JUNIPER_MAGIC, EXTENSION, NO_LINK = 0x4D4743, 0x80, 0x02
 
 
 def link(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """What a frame begins with, by its link type."""
+    """Read a frame's first header, by its link type."""
     yield from LINK_TYPES[layer.note](part, layer)
 
 
 def cooked(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Linux cooked v1: packet type, device type, address, and an ethertype last."""
+    """Read Linux cooked v1: packet type, device type, address, and an ethertype last."""
     layer = part.enough(layer, 16, "truncated Linux cooked header")
     if len(layer.rows):
         _note_packet_type(part, layer, part.word(layer.rows, layer.at))
@@ -60,7 +60,7 @@ def cooked(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def cooked_2(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Linux cooked v2 has its ethertype first, in a header of 20 octets."""
+    """Read Linux cooked v2: an ethertype first, in a header of 20 octets."""
     layer = part.enough(layer, 20, "truncated Linux cooked header")
     if len(layer.rows):
         _note_packet_type(part, layer, part.octet(layer.rows, layer.at + 10))
@@ -68,7 +68,7 @@ def cooked_2(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def _by_device(part: Slice, layer: Layer, device: Rows, type_at: int, skip: int) -> Iterator[Layer]:
-    """Yield what the ethertype says, but for devices that put something else there."""
+    """Yield the layers by ethertype, except for devices that have another header there."""
     special = (device == RADIOTAP_DEVICE) | (device == FRAME_RELAY_DEVICE) | (device == NETLINK_DEVICE)
     if special.any():
         yield from part.following(layer.take(special), device[special], skip, DEVICES, lambda _: "netlink message")
@@ -83,12 +83,12 @@ def _note_packet_type(part: Slice, layer: Layer, kind: Rows) -> None:
 
 
 def family(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """BSD: an address family of four octets, in the byte order of the capturing host or of the network."""
+    """Read BSD loopback: an address family of four octets, in the byte order of the host or of the network."""
     yield from _by_family(part, layer, "truncated BSD loopback header", 4)
 
 
 def encapsulated(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """OpenBSD's enc(4): address family, security parameter index, flags, of four octets each."""
+    """Read OpenBSD's enc(4): address family, security parameter index, flags, four octets each."""
     yield from _by_family(part, layer, "truncated enc header", 12)
 
 
@@ -102,7 +102,7 @@ def _by_family(part: Slice, layer: Layer, truncated: str, skip: int) -> Iterator
 
 
 def firewall_log(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """OpenBSD's pflog: its length, padded to four, and the address family."""
+    """Read OpenBSD's pflog: its length, padded to four, and the address family."""
     layer = part.enough(layer, 2, "truncated pflog header")
     length = part.octet(layer.rows, layer.at) + 3 & ~3
     layer, length = having(part, layer, length, "truncated pflog header")
@@ -112,10 +112,10 @@ def firewall_log(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def netfilter_log(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """NFLOG: address family, version, resource; then attributes: length, type (in the host's byte order), value."""
+    """Read NFLOG: address family, version, resource; then attributes: length, type (in host byte order), value."""
     layer = part.enough(layer, 8, "truncated NFLOG header")
     rows = layer.rows
-    place, there = np.full(len(rows), 4), part.there(layer)  # counted from the layer's beginning
+    place, there = np.full(len(rows), 4), part.there(layer)  # relative to the layer's beginning
     end = place.copy()
     found = np.zeros(len(rows), np.bool_)
     for _ in range(MOST_ATTRIBUTES):
@@ -140,9 +140,9 @@ def netfilter_log(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def telling(name: str, length: tuple[int, int], type_at: int, least: int) -> Reader:
-    """Make the reader of headers that say their own length and the link type of what follows, little-endian.
+    """Make the reader of headers with their own length and the link type of the payload, little-endian.
 
-    `length`: where that is, and in how many octets; `least`: octets that every header has.
+    `length`: offset and size in octets of the length field; `least`: octets that every header has.
     """
 
     def read(part: Slice, layer: Layer) -> Iterator[Layer]:
@@ -164,7 +164,7 @@ def telling(name: str, length: tuple[int, int], type_at: int, least: int) -> Rea
 
 
 def juniper(header: Header) -> Reader:
-    """Make the reader of what Juniper's routers capture: magic, flags, perhaps an extension that says its length.
+    """Make the reader of captures by Juniper's routers: magic, flags, and an optional extension with its length.
 
     Then `header`; or, if a flag says that there is no link header, a number of four octets and IP.
     """
@@ -185,7 +185,7 @@ def juniper(header: Header) -> Reader:
 
 
 def token_ring(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """IEEE 802.5: access and frame control, addresses; a source route if the source's first bit is set; then LLC."""
+    """Read IEEE 802.5: access and frame control, addresses; a source route if the source's first bit is 1; then LLC."""
     layer = part.enough(layer, 16, "truncated token ring header")
     layer = layer.take(part.expect(part.octet(layer.rows, layer.at + 1) >> 6 == 1, "token ring control"))
     routed = part.octet(layer.rows, layer.at + 8) & 0x80 != 0
@@ -193,21 +193,21 @@ def token_ring(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def fddi(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """ISO 9314-2: frame control, of which four bits say that LLC follows, and two addresses."""
+    """Read FDDI (ISO 9314-2): frame control, of which four bits announce LLC, and two addresses."""
     layer = part.enough(layer, 13, "truncated FDDI header")
     layer = layer.take(part.expect(part.octet(layer.rows, layer.at) & 0x70 == 0x50, "FDDI control"))
     yield layer.next(Header.LLC, 13)
 
 
 def sunatm(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Kind of traffic in four bits, virtual path, virtual channel; kind 2 is LLC, 1 is LAN emulation."""
+    """Read SunATM: kind of traffic in four bits, virtual path, virtual channel; kind 2 is LLC, 1 is LAN emulation."""
     layer = part.enough(layer, 4, "truncated SunATM header")
     layer = layer.take(part.expect(part.octet(layer.rows, layer.at) & 0xF == 2, "ATM traffic that is not LLC"))
     yield layer.next(Header.LLC, 4)
 
 
 def start(header: Header, skip: int = 0) -> Reader:
-    """Make the reader of a link type whose frames begin with `skip` octets that say nothing, then with `header`."""
+    """Make the reader of a link type whose frames begin with `skip` octets that are ignored, then with `header`."""
 
     def read(_: Slice, layer: Layer) -> Iterator[Layer]:
         yield layer.next(header, skip)
@@ -216,7 +216,7 @@ def start(header: Header, skip: int = 0) -> Reader:
 
 
 def typed(type_at: int, skip: int) -> Reader:
-    """Make the reader of a link type whose frames have an ethertype at a fixed place."""
+    """Make the reader of a link type whose frames have an ethertype at a fixed offset."""
 
     def read(part: Slice, layer: Layer) -> Iterator[Layer]:
         yield from by_ethertype(part, part.enough(layer, skip, "truncated link header"), type_at, skip)
@@ -225,11 +225,11 @@ def typed(type_at: int, skip: int) -> Reader:
 
 
 def raw(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """IP without a link header."""
+    """Read IP without a link header."""
     yield from by_version(part, layer, "raw frame that is not IP")
 
 
-#: How the frames of each link type begin.
+#: The reader of each link type.
 LINK_TYPES: dict[int, Reader] = {
     NULL: family, LOOP: family, ETHERNET: ethernet, 6: token_ring, 9: start(Header.PPP), 10: fddi,
     50: hdlc, 51: start(Header.PPPOE), 100: llc, 104: hdlc, 105: start(Header.WLAN), 107: frame_relay,

@@ -1,11 +1,10 @@
-"""TCP option lists in columns: timestamps of every segment, and which option list a SYN has, or one with SACK.
+"""TCP option lists in columns: timestamps of every segment, and the option lists of SYNs and of segments with SACK.
 
-In: rows of octets that begin with the list. Out: TSval, TSecr (RFC 7323 §3.2) and numbers of
-`Names.options`. Lists are walked once per layout, not once per segment: two lists whose kinds and lengths stand at
-the same places have the same layout.
+In: rows of octets that begin with the list. Out: TSval, TSecr (RFC 7323 §3.2) and numbers of `Names.options`. Lists are
+parsed once per layout, not once per segment: lists with kinds and lengths at the same offsets have the same layout.
 
-A list is whole words (RFC 9293 §3.1, data offset). One that the capture cut must not look like a whole one: if what is
-left of it is whole words, it ends with CUT, the beginning of an option of which nothing more is there.
+A list has whole words (RFC 9293 §3.1, data offset). One that the capture cut off must not look complete: if whole words
+remain, CUT is appended, the beginning of an option without its further octets.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from handshake_inspect.table import OptionLists
 END, NO_OPERATION, SACK, TIMESTAMPS = 0, 1, 5, 8
 TIMESTAMPS_OCTETS = 10
 TWO_WORDS = Struct(">II")
-#: NOP, NOP, timestamps, length 10: how nearly every segment with timestamps begins (RFC 7323, appendix A).
+#: NOP, NOP, timestamps, length 10: the beginning of nearly every segment with timestamps (RFC 7323, appendix A).
 ORDINARY = np.frombuffer(bytes([NO_OPERATION, NO_OPERATION, TIMESTAMPS, TIMESTAMPS_OCTETS]), np.uint32)[0]
 ORDINARY_OCTETS = 12
 #: Longest option list: the data offset counts at most 15 words, five of which are the header.
 LONGEST_OCTETS = 40
-#: Octets of a word; and the kind (RFC 6994: experiments) that stands behind a list which was cut at the end of one.
+#: Octets of a word; and the kind (RFC 6994: experiments) appended to a list that was cut off at the end of a word.
 WORD_OCTETS, CUT = 4, 254
 #: Octets of the words in which lists are compared.
 WORDS_OCTETS = 8
-#: Layouts that are tried on all rows of a slice before the rest is walked row by row.
+#: Layouts that are tried on all rows of a slice before the remaining rows are parsed one by one.
 MOST_LAYOUTS = 16
 
 
@@ -49,18 +48,18 @@ class OptionColumns:
 
 @plain
 class ListLayout:
-    """What stands where in an option list."""
+    """The positions of the parts of an option list."""
 
-    #: Where its kinds and lengths stand.
+    #: Offsets of its kinds and lengths.
     structure: list[int]
-    #: Where its timestamps option begins.
+    #: Offset of its timestamps option.
     timestamps: int | None = None
-    #: Where the blocks of its SACK option stand, as far as they are there (RFC 2018 §3).
+    #: Position of the blocks of its SACK option, as far as they were captured (RFC 2018 §3).
     blocks: slice | None = None
 
 
 def layout(octets: bytes) -> ListLayout:
-    """Walk an option list, up to the end-of-list option, a length that cannot be, or where the octets end."""
+    """Parse an option list, up to the end-of-list option, an invalid length, or the last octet."""
     timestamps: int | None = None
     blocks: slice | None = None
     structure: list[int] = []
@@ -97,9 +96,9 @@ def read_options(
 ) -> OptionColumns:
     """Read the option lists of segments.
 
-    `begin` has their first 12 octets, `option_octets` says how many each list has, and `captured_octets` how many of
-    these were captured. `lists_of` copies LONGEST_OCTETS of some. Lists of SYNs, and with SACK, get a number in
-    `numbers`.
+    `begin` has their first 12 octets, `option_octets` the length of each list, and `captured_octets` how many of these
+    octets were captured. `lists_of` copies LONGEST_OCTETS of the given rows. Lists of SYNs, and lists with SACK, get a
+    number in `numbers`.
     """
     count, whole = len(begin), option_octets
     option_octets = np.minimum(whole, captured_octets)
@@ -120,7 +119,7 @@ def read_options(
 
 
 def _where(ordinary: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.uint32]:
-    """Return the values that stand in ordinary lists, 0 for the others."""
+    """Return the values of ordinary lists, 0 for the others."""
     if not ordinary.any():
         return np.zeros(len(values), np.uint32)
     column: NDArray[np.uint32] = values.astype(np.uint32)
@@ -135,7 +134,7 @@ def _read_rest(
     numbers: OptionLists,
     columns: OptionColumns,
 ) -> None:
-    """Walk the lists that are not ordinary, or have more, all of one layout together."""
+    """Parse the lists that are not ordinary, or are longer, those of one layout together."""
     pending = np.arange(len(rows))
     for _ in range(MOST_LAYOUTS):
         if not len(pending):
@@ -157,7 +156,7 @@ def _read_rest(
 
 
 def _take_one(octets: bytes, row: int, is_syn: NDArray[np.bool_], numbers: OptionLists, columns: OptionColumns) -> None:
-    """Fill the columns of one row: to take its list as an array of lists takes 7 us instead of 2."""
+    """Fill the columns of one row: this takes 2 us, and 7 us as an array of one list."""
     found = layout(octets)
     if found.timestamps is not None:
         columns.timestamp_value[row], columns.timestamp_echo[row] = TWO_WORDS.unpack_from(octets, found.timestamps + 2)
@@ -204,11 +203,11 @@ def _take(
 
 
 def _number(lists: NDArray[np.uint8], length: int, numbers: OptionLists) -> Any:
-    """Return the number in `numbers` of each of `lists`, of which the first `length` octets count."""
+    """Return the number in `numbers` of each of `lists`, using the first `length` octets."""
     needed = -(-length // WORDS_OCTETS)
-    lists[:, length : needed * WORDS_OCTETS] = 0  # what stands there is payload
+    lists[:, length : needed * WORDS_OCTETS] = 0  # these octets are payload
     words = lists.view(np.uint64)[:, :needed]
-    # Column by column that takes a quarter of the time of all at once; of one list it is known.
+    # Comparing column by column takes a quarter of the time of comparing all at once; one list needs no comparison.
     if len(lists) == 1 or all((column == column[0]).all() for column in words.T):
         return numbers.number(lists[0, :length].tobytes())
     factors = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 1], np.uint64)

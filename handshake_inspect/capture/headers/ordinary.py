@@ -1,8 +1,8 @@
-"""Packets as nearly all of them are, those of both versions of IP together: whole TCP segments behind a bare header.
+"""Decodes the usual packets of both IP versions together: whole TCP segments after an IP header without options.
 
-In: frames in which IP stands next. Out: `Packets` of TCP, and which of the frames hold them; all others are left to
-`ip`, which says the same of these too. It copies the packets of each version apart, and what it reads is put together
-again row by row: of a capture of which a tenth is IPv6 decoding takes twice as long without this.
+In: frames with IP next. Out: `Packets` of TCP, and a mask of the frames with them; all others are left to `ip`, which
+would give the same result for these. `ip` copies the packets of each version separately, and its results are merged row
+by row: decoding a capture with a tenth of IPv6 takes twice as long without this module.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from handshake_inspect.capture.headers.layers import (
 )
 from handshake_inspect.table import SegmentTable
 
-#: The first octet of an IPv4 header without options; and of its third word and a half what is asked: no fragment, TCP.
+#: The first octet of an IPv4 header without options, and the mask of the word at offset 6 (no fragment; TCP).
 BARE_IPV4, ASKED_OF_IPV4 = 0x45, 0x3FFF00FF
 
 
 def ordinary_tcp(part: Slice, layer: Layer, is_ipv6: Mask) -> tuple[Packets, Mask] | None:
-    """Return the ordinary ones of these packets, and which they are; None if these are not most of them.
+    """Return the ordinary packets among these, and their mask; None if these are less than half of them.
 
-    `is_ipv6`: the header before them says that they are IPv6; the others are IPv4.
+    `is_ipv6`: whether the previous header announces IPv6; the others are IPv4.
     """
     there = part.there(layer)
     if there.min() < 0:
@@ -63,7 +63,7 @@ def ordinary_tcp(part: Slice, layer: Layer, is_ipv6: Mask) -> tuple[Packets, Mas
 
 
 def _fields(octets: Matrix, v6: Rows, headers: Matrix) -> dict[str, NDArray[Any]]:
-    """Return what rows take from the headers of IPv4 in `octets`; the rows `v6` from those of IPv6 in `headers`."""
+    """Return the columns from the headers of IPv4 in `octets`; for the rows `v6` from those of IPv6 in `headers`."""
     if not len(v6):
         return {name: field_of(octets, dtype, at) for name, (dtype, at) in FIELDS[4].items()}
     fields = {}

@@ -1,4 +1,4 @@
-"""Serial lines in columns: PPP and what carries it, Cisco HDLC, frame relay.
+"""Serial lines in columns: PPP and its carriers, Cisco HDLC, frame relay.
 
 In and out: `Layer`s. RFC 1661 and 1662 (PPP), RFC 2516 (PPPoE), RFC 2427 (frame relay).
 """
@@ -18,7 +18,7 @@ PPP_PROTOCOLS = {0x0021: Header.IPV4, 0x0057: Header.IPV6, 0x0281: Header.MPLS, 
 
 
 def pppoe(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """RFC 2516 §4: version and type, code, session, length; then PPP. A code other than 0 is discovery."""
+    """Read PPPoE (RFC 2516 §4): version and type, code, session, length; then PPP. A code other than 0 is discovery."""
     layer = part.enough(layer, 6, "truncated PPPoE header")
     if len(layer.rows):
         session = part.word(layer.rows, layer.at) == 0x1100
@@ -28,7 +28,7 @@ def pppoe(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def ppp(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """RFC 1661 §2, RFC 1662 §3.1: address and control may be left out, the protocol's first octet too if it is 0."""
+    """Read PPP (RFC 1661 §2, RFC 1662 §3.1). Address and control are optional, and a first protocol octet of 0 too."""
     layer = part.enough(layer, 2, "truncated PPP header")
     if not len(layer.rows):
         return
@@ -46,7 +46,7 @@ def ppp(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def having(part: Slice, layer: Layer, skip: Rows, otherwise: str) -> tuple[Layer, Rows]:
-    """Keep the frames of which `skip` octets are there, and the same rows of `skip`."""
+    """Keep the frames with at least `skip` octets captured. Returns them, and their values of `skip`."""
     good = part.expect(part.there(layer) >= skip, otherwise)
     return layer.take(good), skip[good]
 
@@ -56,7 +56,7 @@ def _ppp_name(protocol: int) -> str:
 
 
 def hdlc(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Cisco HDLC: address 0F or 8F, control 0, an ethertype. PPP in HDLC framing (RFC 1662) is told by its address."""
+    """Read Cisco HDLC: address 0F or 8F, control 0, ethertype. Another address: PPP in HDLC framing (RFC 1662)."""
     layer = part.enough(layer, 4, "truncated HDLC header")
     if len(layer.rows):
         cisco = np.isin(part.octet(layer.rows, layer.at), (0x0F, 0x8F))
@@ -66,9 +66,9 @@ def hdlc(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def frame_relay(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """RFC 2427 §3: an address of two to four octets, of which the last is odd; control 3; a protocol identifier.
+    """Read frame relay (RFC 2427 §3): address of two to four octets, the last one odd; control 3; protocol identifier.
 
-    Cisco's own framing has an ethertype behind the address.
+    Cisco's own framing has an ethertype after the address.
     """
     layer = part.enough(layer, 5, "truncated frame relay header")
     if not len(layer.rows):
@@ -98,7 +98,7 @@ def frame_relay(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def pppd(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """The direction stands before the frame, or where PPP has its address."""
+    """Read PPP of pppd: the direction is before the frame, or replaces PPP's address."""
     layer = part.enough(layer, 4, "truncated PPP header")
     framed = part.octet(layer.rows, layer.at + 1) == 3
     yield layer.next(Header.PPP, np.where(framed, 2, 1))

@@ -1,7 +1,7 @@
-"""Transport headers in columns: TCP and UDP, and what ICMP errors quote.
+"""Transport headers in columns: TCP and UDP, and the quotes of ICMP errors.
 
-In: `Packets`, as `ip` found them. Out: `FoundRows` of a table; of UDP also the `Layer`s in tunnels. RFC 9293 §3.1,
-RFC 768; option lists are read by `options`, quotes by `icmp`. What is malformed or was cut is counted by kind.
+In: `Packets` from `ip`. Out: `FoundRows` of a table; for UDP also the `Layer`s in tunnels. RFC 9293 §3.1, RFC 768;
+option lists are read by `options`, quotes by `icmp`. Malformed and truncated headers are counted by kind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from handshake_inspect.capture.headers.options import LONGEST_OCTETS, OptionColu
 from handshake_inspect.plain import plain
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
-#: Octets of a TCP header that are read: up to the window. Checksum and urgent pointer may be cut off.
+#: Octets of a TCP header that are needed: up to the window. Checksum and urgent pointer may be cut off.
 NEEDED_OF_TCP = 16
 
 
@@ -30,16 +30,17 @@ class FoundRows:
     """Rows of one table that were read together, in the order of their frames."""
 
     table: type[Table]
-    #: The frames that they stand in, counted from the slice's beginning.
+    #: The index of each row's frame in the slice.
     rows: Rows
-    #: By the table's names, one value for all rows or one per row; what is left out is 0.
+    #: By the table's names, one value for all rows or one per row; missing columns are 0.
     columns: dict[str, Any]
-    #: Their packets, and the octets of each transport header; None: what an ICMP error quotes has no payload to show.
+    #: Their packets, and the octets of each transport header; None for ICMP errors, whose quotes have no payload to
+    #: show.
     packets: Packets | None = None
     header_octets: Rows | None = None
 
     def payloads(self) -> Iterator[tuple[int, int, int]]:
-        """Yield, per row: SEG.SEQ (0 for UDP), where its payload begins in its frame, captured octets of it."""
+        """Yield for each row SEG.SEQ (0 for UDP), the offset of its payload in its frame, and its captured octets."""
         if self.packets is None or self.header_octets is None:
             return
         begin = np.add(self.packets.at, self.header_octets).tolist()
@@ -83,7 +84,7 @@ def tcp(part: Slice, packets: Packets) -> Iterator[FoundRows]:
 
 
 def _option_lists(part: Slice, packets: Packets, octets: Rows, flags: NDArray[np.uint16]) -> OptionColumns:
-    """Read what stands between TCP's header and its payload."""
+    """Read the option lists between TCP's header and its payload."""
 
     def lists(chosen: Rows) -> Matrix:
         return part.gather(packets.rows.take(chosen), of(packets.at, chosen) + 20, LONGEST_OCTETS)
@@ -95,7 +96,7 @@ def _option_lists(part: Slice, packets: Packets, octets: Rows, flags: NDArray[np
 
 
 def udp(part: Slice, packets: Packets) -> Iterator[FoundRows | Layer]:
-    """Read UDP headers (RFC 768); its own length counts where it fits, as options may follow (RFC 9868)."""
+    """Read UDP headers (RFC 768); UDP's own length counts if it fits, as options may follow it (RFC 9868)."""
     packets = _with_header(part, packets, 8, 8, "UDP")
     if not len(packets.rows):
         return
@@ -120,7 +121,7 @@ def udp(part: Slice, packets: Packets) -> Iterator[FoundRows | Layer]:
 
 
 def icmp(part: Slice, packets: Packets) -> Iterator[FoundRows]:
-    """Read what ICMP errors quote; everything else in ICMP is counted."""
+    """Read the quotes of ICMP errors; all other ICMP messages are counted."""
     begin = part.offset[packets.rows] + packets.at
     version = cast(int, packets.version)
     rows, columns = read_errors(part.octets, begin, packets.captured, version)
@@ -132,13 +133,13 @@ def icmp(part: Slice, packets: Packets) -> Iterator[FoundRows]:
 
 
 def _with_header(part: Slice, packets: Packets, octets: int, needed: int, name: str) -> Packets:
-    """Keep the packets whose transport header has its `octets`, of which those `needed` were captured."""
+    """Keep the packets that are long enough for a header of `octets`, with `needed` octets of it captured."""
     kept = packets.take(part.expect(packets.payload >= octets, f"malformed {name} header"))
     return kept.take(part.expect(kept.captured >= needed, f"truncated {name} header"))
 
 
 def _common(part: Slice, packets: Packets) -> dict[str, Any]:
-    """Return the columns that the IP header and what stands around it give."""
+    """Return the columns from the IP header and the encapsulation."""
     columns: dict[str, Any] = {
         "ip_version": packets.version,
         "packet_type": PACKET_TYPE_UNKNOWN if part.packet_type is None else part.packet_type[packets.rows],

@@ -1,8 +1,8 @@
-"""Tunnels in UDP in columns.
+"""Tunnels over UDP in columns.
 
-In and out: `Layer`s. A tunnel is recognised by its port, Teredo also by its addresses; where the header is not what it
-should be, the datagram stays a datagram. VXLAN (RFC 7348 §5), Geneve (RFC 8926 §3), GTP-U (3GPP TS 29.281 §5), Teredo
-(RFC 4380 §5.1), L2TP, AYIYA (draft-massar-v6ops-ayiya), MPLS and GRE in UDP (RFC 7510, 8086), LISP (RFC 9300 §5), TZSP.
+In and out: `Layer`s. A tunnel is recognised by its port, Teredo also by its addresses; if the header is not valid, the
+row stays a datagram. VXLAN (RFC 7348 §5), Geneve (RFC 8926 §3), GTP-U (3GPP TS 29.281 §5), Teredo (RFC 4380 §5.1),
+L2TP, AYIYA (draft-massar-v6ops-ayiya), MPLS and GRE in UDP (RFC 7510, 8086), LISP (RFC 9300 §5), TZSP.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from handshake_inspect.capture.headers.l2tp import l2tp
 from handshake_inspect.capture.headers.layers import Entered, Header, Layer, PerRow, Slice
 from handshake_inspect.capture.headers.link import ETHERTYPES, NSH_PROTOCOLS, SMALLEST_ETHERTYPE, ethertype_name
 
-#: VXLAN's generic protocol extension: what its next protocol field says.
+#: VXLAN's generic protocol extension: the header by its next protocol field.
 VXLAN_GPE_PROTOCOLS = NSH_PROTOCOLS
 #: 2001:0::/32.
 TEREDO_PREFIX = 0x20010000
-#: GTP-U: the message that carries a packet; more extension headers are taken for damage.
+#: GTP-U: the type of messages that carry a packet; more extension headers than this are treated as damage.
 G_PDU, MOST_EXTENSIONS = 255, 16
-#: Stands for the instance of LISP where there is none: real ones have 24 bits.
+#: The value used for LISP without an instance: real instances have 24 bits.
 NO_INSTANCE = 1 << 24
-#: TZSP: what its field of two octets says is inside; more tagged fields are taken for damage.
+#: TZSP: the header by its encapsulated-protocol field; more tagged fields than this are treated as damage.
 TZSP_FRAMES = {
     1: Header.ETHERNET, 4: Header.PPP, 7: Header.IP, 18: Header.WLAN, 119: Header.PRISM, 127: Header.AVS,
 }  # fmt: skip
@@ -33,14 +33,14 @@ MOST_TAGS = 64
 
 
 def vxlan(part: Slice, layer: Layer) -> Entered:
-    """Flags, reserved, network identifier in 24 bits, reserved; the I flag must be set."""
+    """Read VXLAN: flags, reserved, network identifier in 24 bits, reserved; the I flag must be set."""
     good = _has(part, layer, 8, lambda at: part.octet(layer.rows, at) & 0x08 != 0)
     inner = _with_network(part, layer.take(good), "vxlan")
     return good, [inner.next(Header.ETHERNET, 8)]
 
 
 def vxlan_gpe(part: Slice, layer: Layer) -> Entered:
-    """The same with a P flag that says there is a next protocol in the fourth octet."""
+    """Read VXLAN-GPE: VXLAN with a P flag, which means that the fourth octet is the next protocol."""
     good = _has(part, layer, 8, lambda at: part.octet(layer.rows, at) & 0x08 != 0)
     place = np.where(good, layer.at, 0)
     flagged = part.octet(layer.rows, place) & 0x04 != 0
@@ -51,7 +51,7 @@ def vxlan_gpe(part: Slice, layer: Layer) -> Entered:
 
 
 def geneve(part: Slice, layer: Layer) -> Entered:
-    """Version and option words, flags, ethertype, network identifier in 24 bits, reserved; options."""
+    """Read Geneve: version and option words, flags, ethertype, network identifier in 24 bits, reserved; options."""
 
     def is_geneve(at: Rows) -> Mask:
         first = part.octet(layer.rows, at)
@@ -67,7 +67,7 @@ def geneve(part: Slice, layer: Layer) -> Entered:
 
 
 def gtp(part: Slice, layer: Layer) -> Entered:
-    """Version 1: flags, type, length, tunnel endpoint; four more octets if any flag is set, extension headers."""
+    """Read GTP-U version 1: flags, type, length, tunnel endpoint; 4 more octets with any flag, extension headers."""
     good = _has(part, layer, 8, lambda at: part.word(layer.rows, at) & 0xF0FF == 0x3000 | G_PDU)
     skip = np.full(len(layer.rows), 8)
     there = part.there(layer)
@@ -93,7 +93,7 @@ def gtp(part: Slice, layer: Layer) -> Entered:
 
 
 def gtp_0(part: Slice, layer: Layer) -> Entered:
-    """GTP version 0 (GSM 09.60 §6): 20 octets, with a flow label where version 1 has its tunnel endpoint."""
+    """Read GTP version 0 (GSM 09.60 §6): 20 octets, with a flow label in place of version 1's tunnel endpoint."""
     good = _has(part, layer, 20, lambda at: part.word(layer.rows, at) & 0xF0FF == 0x1000 | G_PDU)
     good &= _begins_ip(part, layer, 20)
     inner = layer.take(good)
@@ -102,11 +102,11 @@ def gtp_0(part: Slice, layer: Layer) -> Entered:
 
 
 def teredo(part: Slice, layer: Layer) -> Entered:
-    """IPv6, perhaps behind an authentication header, an origin indication, or both in this order."""
+    """Read Teredo: IPv6, optionally after an authentication header, an origin indication, or both in this order."""
     skip, there = np.zeros(len(layer.rows), np.int64), part.there(layer)
 
     def number(at: Rows, octets: int) -> Rows:
-        """The `octets` octets at `at` of the layer; -1 where they are not there."""
+        """Return the number of `octets` octets at `at` of the layer; -1 if they were not captured."""
         known = there >= at + octets
         place = layer.at + np.where(known, at, 0)
         read = part.word if octets == 2 else part.octet
@@ -122,9 +122,9 @@ def teredo(part: Slice, layer: Layer) -> Entered:
 
 
 def teredo_by_address(part: Slice, layer: Layer) -> Entered:
-    """Teredo between two clients or to a relay, whose ports are any: IPv6 from or to a Teredo address (RFC 4380 §2.6).
+    """Read Teredo between two clients or to a relay, at any ports: IPv6 from or to a Teredo address (RFC 4380 §2.6).
 
-    The packet must be just as long as the datagram: 16 bits of length and 32 of prefix do not fit by chance.
+    The packet must be exactly as long as the datagram: 16 bits of length and 32 of prefix do not match by chance.
     """
     good = _has(part, layer, 40, lambda at: part.octet(layer.rows, at) >> 4 == 6)
     if good.any():
@@ -136,7 +136,7 @@ def teredo_by_address(part: Slice, layer: Layer) -> Entered:
 
 
 def ayiya(part: Slice, layer: Layer) -> Entered:
-    """Lengths of identity and signature in the first octets, next header in the fourth, time; identity; signature."""
+    """Read AYIYA: lengths of identity and signature, next header in the fourth octet, time; identity; signature."""
     there = part.there(layer)
     place = np.where(there >= 8, layer.at, 0)
     first, second = part.octet(layer.rows, place), part.octet(layer.rows, place + 1)
@@ -148,13 +148,13 @@ def ayiya(part: Slice, layer: Layer) -> Entered:
 
 
 def mpls_in_udp(part: Slice, layer: Layer) -> Entered:
-    """Labels, and nothing before them."""
+    """Read MPLS in UDP: labels without a header before them."""
     good = part.there(layer) >= 4
     return good, [part.around(layer.take(good), lambda _: "mpls-in-udp", key=True).next(Header.MPLS, 0)]
 
 
 def gre_in_udp(part: Slice, layer: Layer) -> Entered:
-    """GRE of version 0, and nothing before it."""
+    """Read GRE of version 0 in UDP, without a header before it."""
     good = _has(part, layer, 4, lambda at: part.word(layer.rows, at) & (ROUTING | VERSION) == 0)
     at = np.where(good, layer.at, 0)
     good &= part.word(layer.rows, at + 2) >= SMALLEST_ETHERTYPE
@@ -163,7 +163,7 @@ def gre_in_udp(part: Slice, layer: Layer) -> Entered:
 
 
 def lisp(part: Slice, layer: Layer) -> Entered:
-    """RFC 9300 §5.3: flags, nonce; instance in 24 bits if the I flag is set, or locators; then IP."""
+    """Read LISP (RFC 9300 §5.3): flags, nonce; instance in 24 bits if the I flag is set, or locators; then IP."""
     good = _begins_ip(part, layer, 8)
     inner = layer.take(good)
     has_instance = part.octet(inner.rows, inner.at) & 0x08 != 0
@@ -173,7 +173,7 @@ def lisp(part: Slice, layer: Layer) -> Entered:
 
 
 def tzsp(part: Slice, layer: Layer) -> Entered:
-    """TaZmen Sniffer Protocol: version 1, type, what is inside; tagged fields up to tag 1; the frame."""
+    """Read the TaZmen Sniffer Protocol: version 1, type, payload's protocol; tagged fields up to tag 1; the frame."""
     there = part.there(layer)
     good = _has(part, layer, 5, lambda at: part.word(layer.rows, at) <= 0x0101)
     good &= part.octet(layer.rows, np.where(good, layer.at, 0)) == 1
@@ -194,14 +194,14 @@ def tzsp(part: Slice, layer: Layer) -> Entered:
 
 
 def _has(part: Slice, layer: Layer, octets: int, is_one: Callable[[Rows], Mask]) -> Mask:
-    """Which rows have so many octets, and are what `is_one` says, which is told where the layer begins?"""
+    """Mark the rows with this many octets captured for which `is_one`, called with the layer's offsets, is true."""
     enough = part.there(layer) >= octets
     good: Mask = enough & is_one(np.where(enough, layer.at, 0))
     return good
 
 
 def _begins_ip(part: Slice, layer: Layer, skip: PerRow) -> Mask:
-    """Which rows have an octet behind the first `skip` that says IPv4 or IPv6?"""
+    """Mark the rows whose octet after the first `skip` begins IPv4 or IPv6."""
     enough = part.there(layer) > skip
     version = part.octet(layer.rows, layer.at + np.where(enough, skip, 0)) >> 4
     begins: Mask = enough & ((version == 4) | (version == 6))
@@ -209,12 +209,12 @@ def _begins_ip(part: Slice, layer: Layer, skip: PerRow) -> Mask:
 
 
 def _with_network(part: Slice, layer: Layer, word: str) -> Layer:
-    """Put the word with the network identifier around the packets, which stands in octets 4 to 6 of the header."""
+    """Add the word with the network identifier, octets 4 to 6 of the header, to the packets' encapsulation."""
     number = part.long(layer.rows, layer.at + 4) >> 8
     return part.around(layer, lambda each: f"{word}:{each}", number, key=True)
 
 
-#: Readers by the port that a datagram goes to, and by the port of either end.
+#: Readers by the destination port of a datagram, and by either port.
 BY_DESTINATION = {
     4789: vxlan, 8472: vxlan, 4790: vxlan_gpe, 6081: geneve, 6635: mpls_in_udp, 4754: gre_in_udp, 4341: lisp,
     37008: tzsp,
@@ -226,7 +226,7 @@ _IS_EITHER[[*BY_EITHER]] = True
 
 
 def in_udp(part: Slice, layer: Layer, source: Rows, destination: Rows) -> Entered:
-    """Say which of these UDP payloads are tunnels, and what follows: by their ports, Teredo by its addresses."""
+    """Return which of these UDP payloads are tunnels, by ports (Teredo also by addresses), and the layers in them."""
     candidate = _IS_DESTINATION[destination] | _IS_EITHER[source]
     entered, layers = teredo_by_address(part, layer)
     if not candidate.any():

@@ -1,8 +1,8 @@
-"""IEEE 802.11 frames in columns: what is readable of them, and the headers that monitoring puts before them.
+"""IEEE 802.11 frames in columns, and the headers that monitoring puts before them.
 
-In and out: `Layer`s. IEEE 802.11 §9.2.3 (general frame format), §9.2.4.8.3 (mesh), §9.3.2.2 (A-MSDU); radiotap.org;
-the headers of Prism and AVS drivers. Only data frames that are whole and not encrypted hold something for us; the
-others are counted by kind.
+In and out: `Layer`s. IEEE 802.11 §9.2.3 (general frame format), §9.2.4.8.3 (mesh), §9.3.2.2 (A-MSDU); radiotap.org; the
+headers of Prism and AVS drivers. Only data frames that are whole and not encrypted are read; the others are counted by
+kind.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import numpy as np
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.capture.headers.layers import Header, Layer, PerRow, Reader, Slice
 
-#: Frame control: two bits of type, of which 2 is data; its subtypes with bit 4 have none, those with 8 a QoS field.
+#: Frame control: two bits of type, of which 2 is data; subtypes with bit 4 have no data, those with bit 8 a QoS field.
 OTHER_KINDS = {0: "management", 1: "control", 3: "extension"}
 NO_DATA, QOS = 0x40, 0x80
 TO_DS, FROM_DS, MORE_FRAGMENTS, PROTECTED, ORDER = 0x01, 0x02, 0x04, 0x40, 0x80
 #: Bits of the octets of the QoS field: the frame is an aggregate of several; in a mesh, it has a mesh control field.
 AGGREGATE, MESH = 0x80, 0x01
-#: Radiotap: field 0 is a time of 8 octets, field 1 the flags, of which 0x20 says that the frame's header is padded.
+#: Radiotap: field 0 is a time of 8 octets, field 1 the flags, of which 0x20 means that the frame's header is padded.
 RADIOTAP_TIME, RADIOTAP_FLAGS, PADDED = 1, 2, 0x20
-#: The magic of AVS headers, in the field in which Prism headers have a message number.
+#: The magic of AVS headers, at the offset of the message number in Prism headers.
 AVS_MAGIC = 0x80211001
-#: More words of field bits, and more frames in an aggregate, are taken for damage.
+#: More words of field bits, and more frames in an aggregate, are treated as damage.
 MOST_WORDS, MOST_SUBFRAMES = 16, 256
 
 
 def radiotap(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Version, pad, length, words of field bits (all little-endian), the fields; then the frame."""
+    """Read radiotap: version, pad, length, words of field bits (all little-endian), the fields; then the frame."""
     layer = part.enough(layer, 8, "truncated radiotap header")
     layer, length = _past(part, layer, part.little(layer.rows, layer.at + 2, 2), "radiotap header")
     if len(layer.rows):
@@ -40,7 +40,7 @@ def radiotap(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def _is_padded(part: Slice, layer: Layer, length: Rows) -> Mask:
-    """Say of each frame whether its 802.11 header is padded to four octets."""
+    """Mark the frames whose 802.11 header is padded to four octets."""
     place, going = np.full(len(layer.rows), 4), np.ones(len(layer.rows), np.bool_)
     for _ in range(MOST_WORDS):
         last = part.octet(layer.rows, layer.at + np.minimum(place + 3, length - 1))
@@ -57,7 +57,7 @@ def _is_padded(part: Slice, layer: Layer, length: Rows) -> Mask:
 
 
 def prism(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Message number and length of four octets each, in the host's byte order; some drivers write AVS headers here."""
+    """Read Prism: message number and length, 4 octets each, in host byte order; some drivers write AVS headers here."""
     layer = part.enough(layer, 8, "truncated Prism header")
     is_avs = part.long(layer.rows, layer.at) == AVS_MAGIC
     if is_avs.any():
@@ -70,20 +70,20 @@ def prism(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def avs(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Magic and length of four octets each."""
+    """Read AVS: magic and length, four octets each."""
     layer = part.enough(layer, 8, "truncated AVS header")
     layer, length = _past(part, layer, part.long(layer.rows, layer.at + 4), "AVS header")
     yield layer.next(Header.WLAN, length)
 
 
 def _past(part: Slice, layer: Layer, length: Rows, name: str) -> tuple[Layer, Rows]:
-    """Keep the frames whose header of `length` octets, eight at least, is there."""
+    """Keep the frames whose header of `length` octets, at least eight, was captured."""
     good = part.expect((length >= 8) & (length <= part.there(layer)), f"truncated {name}")
     return layer.take(good), length[good]
 
 
 def frame(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """An 802.11 frame: its header has three or four addresses, then perhaps QoS and HT control."""
+    """Read an 802.11 frame: its header has three or four addresses, then optional QoS and HT control."""
     layer = _readable(part, part.enough(layer, 2, "truncated 802.11 header"))
     kind, flags = part.octet(layer.rows, layer.at), part.octet(layer.rows, layer.at + 1)
     four = flags & (TO_DS | FROM_DS) == TO_DS | FROM_DS
@@ -105,9 +105,9 @@ def frame(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def _mesh_control(part: Slice, layer: Layer, at: Rows) -> Rows:
-    """Return the octets of the mesh control field at `at` of each frame: six, and six for each address more.
+    """Return the octets of the mesh control field at `at` of each frame: six, and six for each further address.
 
-    0 where there is none: outside of meshes its bit of the QoS field has another meaning, but there LLC begins.
+    0 if there is none: outside of meshes its bit of the QoS field has another meaning, and LLC begins there.
     """
     from_ds = part.octet(layer.rows, layer.at + 1) & FROM_DS != 0
     known = from_ds & (part.there(layer) > at)
@@ -130,9 +130,9 @@ def _readable(part: Slice, layer: Layer) -> Layer:
 
 
 def aggregate(part: Slice, layer: Layer, most: int) -> Iterator[Layer]:
-    """An A-MSDU: frames of two addresses, a length and that many octets, each but the last padded to four.
+    """Read A-MSDUs: frames of two addresses, a length and that many octets, each but the last padded to four.
 
-    `most`: how many frames of each are read.
+    `most`: how many frames are read of each A-MSDU.
     """
     for _ in range(most):
         layer = part.enough(layer, 14, "truncated A-MSDU")
