@@ -1,14 +1,14 @@
-"""Live capture: frames of network interfaces in blocks of records, while they come.
+"""Live capture: frames of network interfaces in blocks of records, as they arrive.
 
-In: names of interfaces. Out: blocks of `Records` over the memory of the `ring`, in the order in which the kernel saw
-the frames, and how many it had to drop. The loop that reads keeps offsets and integer nanoseconds only; understanding
-the frames is `decode`'s work, later. There is one socket for all interfaces: one ring, one order of time, one counter.
+In: names of interfaces. Out: blocks of `Records` over the memory of the `ring`, in the kernel's order, and the number
+of frames that it dropped. The reading loop stores only offsets and integer nanoseconds; `decode` interprets the frames
+later. There is one socket for all interfaces: one ring, one order of time, one counter.
 
-What shapes it (all measured):
+Facts behind the design (all measured):
 
-- A bound socket is told that its interface went down or away; one for several interfaces is not.
+- A bound socket is notified that its interface went down or away; one for several interfaces is not.
 - Reading PACKET_STATISTICS resets it: the counters are added up here.
-- A VLAN tag that the kernel took out of a frame stands beside it: it is put back.
+- A VLAN tag that the kernel removed from a frame is stored beside it: it is put back.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ from handshake_inspect.capture.records import CaptureError, Records
 # <linux/if_packet.h>
 TP_STATUS_VLAN_VALID = 1 << 4
 
-#: How long the kernel may take to hand over a block that is not full; a busy machine is late.
+#: Longest time until the kernel hands over a block that is not full; a busy machine is late.
 RETIRE_LIMIT_S = 0.5
-#: Between two looks at a block that the kernel is about to hand over.
+#: Time between two checks of a block that the kernel is about to hand over.
 LOOK_S = 0.005
-#: How long one look of the iteration waits for frames.
+#: Longest wait for frames in one step of the iteration.
 PATIENCE_S = 0.1
-#: Link type by interface type, and what stands for those that are not read.
+#: Link type by interface type, and the value for types that are not read.
 NOT_READ = 0xFFFF
 LINK_TYPE_OF = np.full(1 << 16, NOT_READ, np.uint16)
 LINK_TYPE_OF[list(LINK_TYPES)] = list(LINK_TYPES.values())
 
 
 class LiveCapture:
-    """An open capture of one interface by its name, of several, or of "any": all there are and those that come later.
+    """An open capture of one interface by its name, of several, or of "any": all present and future interfaces.
 
-    `bpf` is a filter in tcpdump's language (needs libpcap). `ring_octets` is the memory in which frames wait for us,
-    half of what is free at most; it becomes smaller where the kernel has not so much. `frame_octets` are kept of each
-    frame, so a ring holds more of them. Frames queue from the moment the object exists. Use it as a context manager, or
-    call `close()`.
+    `bpf` is a filter in tcpdump's language (needs libpcap). `ring_octets` is the memory for frames that wait to be
+    read, at most half of the free memory; it becomes smaller if the kernel has less. `frame_octets` are kept of each
+    frame; the smaller, the more frames the ring holds. Frames queue from the moment the object exists. Use it as a
+    context manager, or call `close()`.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class LiveCapture:
         names = [interfaces] if isinstance(interfaces, str) else list(interfaces)
         found = interfaces_named(names)
         wanted = CaptureRequest(found, ANY in names, bpf, promiscuous, ring_octets, frame_octets)
-        #: How much of each frame is kept.
+        #: How many octets of each frame are kept.
         self.frame_octets = frame_octets
-        #: What it was asked for, for messages: "lo", "lo,eth0", "any".
+        #: The requested interfaces, for messages: "lo", "lo,eth0", "any".
         self.interface = wanted.name
-        #: Name and link type of each interface, by its number in `Records.interface`. "any" has those that were seen
-        #: so far: it grows.
+        #: Name and link type of each interface, by its number in `Records.interface`. For "any" these are the
+        #: interfaces seen so far: the list grows.
         self.interfaces: list[tuple[str, int]] = []
-        #: Frames of interfaces under "any" whose link type nobody here reads.
+        #: Number of frames of interfaces under "any" whose link type is not read.
         self.unread = 0
         self._is_one = wanted.is_one
         #: Number in `interfaces` by the kernel's number and type.
@@ -104,11 +104,11 @@ class LiveCapture:
         self.close()
 
     def close(self) -> None:
-        """Close the socket. The counters stay readable, and so does the last block."""
+        """Close the socket. The counters and the last block stay readable."""
         if self._socket.fileno() == -1:
             return
         with contextlib.suppress(OSError):
-            attach(self._socket, REFUSE)  # a block that somebody still holds keeps the socket alive
+            attach(self._socket, REFUSE)  # a block that is still in use keeps the socket alive
         self._read_statistics()
         self._ring.close()
         self._scapy_socket.close()
@@ -119,17 +119,17 @@ class LiveCapture:
 
     @property
     def link_type(self) -> int:
-        """Link type of the first interface: of all frames, where there is one interface."""
+        """Link type of the first interface: of all frames, if there is one interface."""
         return self.interfaces[0][1] if self.interfaces else LINKTYPE_ETHERNET
 
     @property
     def ring_octets(self) -> int:
-        """How much memory the kernel had for frames that wait."""
+        """Memory that the kernel had for waiting frames, in octets."""
         return self._ring.octets
 
     @property
     def waiting(self) -> float:
-        """Which part of that memory is full: 1 and frames are dropped."""
+        """The filled share of that memory; at 1 frames are dropped."""
         return self._ring.waiting
 
     @property
@@ -139,21 +139,21 @@ class LiveCapture:
 
     @property
     def received(self) -> int:
-        """Frames that passed the filter: those handed out, unread, dropped, and those that still wait."""
+        """Frames that passed the filter: those handed out, unread, dropped, and still waiting."""
         self._read_statistics()
         return self._received
 
     @property
     def dropped(self) -> int:
-        """Frames that the kernel could not queue, because we were not reading fast enough."""
+        """Frames that the kernel could not queue, because they were not read fast enough."""
         self._read_statistics()
         return self._dropped
 
     def read(self, timeout_s: float | None = 0.0) -> Records | None:
-        """Return the frames that the kernel has handed over; None if none comes within `timeout_s`.
+        """Return the frames that the kernel has handed over; None if none arrives within `timeout_s`.
 
-        None as timeout waits for ever. The block is valid until the next call: the kernel gets its memory back. Raises
-        CaptureError when the only interface is down or gone, after its last frame.
+        A timeout of None waits for ever. The block is valid until the next call, which returns its memory to the
+        kernel. Raises CaptureError when the only interface is down or gone, after its last frame.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while (block := self._take()) is None:
@@ -163,10 +163,10 @@ class LiveCapture:
         return block
 
     def drain(self) -> Iterator[Records]:
-        """Yield what is queued now, block by block, and stop: frames that arrive later do not keep it going.
+        """Yield what is queued now, block by block, and stop: frames that arrive later do not extend it.
 
-        What stands in a block that the kernel is still filling is waited for. A frame that is later than now ends it,
-        and a whole round of the ring: the clock may be set back meanwhile.
+        Frames in a block that the kernel is still filling are waited for. It ends at a frame later than now, or after a
+        whole round of the ring, as the clock may be set back meanwhile.
         """
         until_ns, until_block = time.time_ns(), self._ring.taken + self._ring.blocks
         deadline = time.monotonic() + RETIRE_LIMIT_S
@@ -186,7 +186,7 @@ class LiveCapture:
         self._stopped = True
 
     def __iter__(self) -> Iterator[Records]:
-        """Yield blocks as frames come, until `stop()`."""
+        """Yield blocks as frames arrive, until `stop()`."""
         while not self._stopped:
             block = self.read(PATIENCE_S)
             if block is not None:
@@ -194,7 +194,7 @@ class LiveCapture:
         yield from self.drain()
 
     def _wait(self, patience_s: float | None) -> bool:
-        """Wait for a block of the ring; False if none comes. Raises CaptureError if none can come any more."""
+        """Wait for a block of the ring; False if none arrives. Raises CaptureError if none can arrive any more."""
         if self._failure is None:
             poll = select.poll()
             poll.register(self._socket, select.POLLIN)
@@ -211,13 +211,13 @@ class LiveCapture:
         return True
 
     def _failed(self, number: int) -> OSError:
-        """Tell an interface that has gone from one that is down."""
+        """Return the error with ENODEV if the interface no longer exists, else with `number`."""
         index = next(iter(self._numbers))[0]
         gone = number == errno.ENETDOWN and name_of(self._socket, index).startswith("#")
         return OSError(errno.ENODEV if gone else number, os.strerror(number))
 
     def _take(self) -> Records | None:
-        """Give the last blocks back, and return the frames of those that are finished; None if there are none."""
+        """Give the last blocks back to the kernel, and return the frames of finished ones; None if there are none."""
         self._ring.give_back()
         while (filled := self._ring.take()) is not None:
             records = self._records(filled)

@@ -1,13 +1,13 @@
-"""Which frames the kernel keeps for us: one classic BPF program, ours first and libpcap's behind it.
+"""The filter of a socket: one classic BPF program, ours first and libpcap's after it.
 
-In: the interfaces of a capture and a filter in tcpdump's language. Out: the program for the socket. What it refuses
-costs no room in the ring and is in no counter. Ours looks at what the kernel knows beside the octets of a frame (the
-ancillary loads, SKF_AD_ in <linux/filter.h>; Documentation/networking/filter.rst of the kernel): on which interface it
-was, of which type that is, and which way the frame went. Of each frame on loopback the copy that leaves is refused:
-the one that arrives follows. Frames are never compared by their octets: a real duplicate must survive.
+In: the interfaces of a capture and a filter in tcpdump's language. Out: the program for the socket. Refused frames take
+no room in the ring and are in no counter. Our part tests what the kernel knows beside a frame's octets (the ancillary
+loads, SKF_AD_ in <linux/filter.h>; Documentation/networking/filter.rst of the kernel): its interface, the type of that,
+and the frame's direction. Of each frame on loopback the outgoing copy is refused: the incoming one follows. Frames are
+never compared by their octets: a real duplicate must be kept.
 
-A filter means what it means to tcpdump: libpcap compiles it for each link type, for Ethernet from an open interface,
-because only then it looks for a VLAN tag also where the kernel has put it: beside the frame.
+A filter means the same as in tcpdump: libpcap compiles it for each link type, for Ethernet with an open interface,
+because only then it also looks for a VLAN tag where the kernel stores it: beside the frame.
 """
 
 from __future__ import annotations
@@ -37,29 +37,32 @@ LOAD_WORD, JUMP, JUMP_IF_EQUAL, RETURN = 0x20, 0x05, 0x15, 0x06
 ANCILLARY = 0xFFFFF000
 PACKET_TYPE, INTERFACE_INDEX, INTERFACE_TYPE = ANCILLARY + 4, ANCILLARY + 8, ANCILLARY + 28
 PACKET_OUTGOING = 4
-#: Longest program that the kernel takes (BPF_MAXINSNS).
+#: Longest program that the kernel accepts (BPF_MAXINSNS).
 MOST_INSTRUCTIONS = 4096
-#: DLT_RAW of Linux, which libpcap takes for LINKTYPE_RAW.
+#: DLT_RAW of Linux, libpcap's number for LINKTYPE_RAW.
 DLT_RAW = 12
 
-#: Operation, how many to skip if it is so, if it is not so, operand.
+#: Operation, instructions to skip if true, instructions to skip if false, operand.
 Instruction = tuple[int, int, int, int]
 Program = list[Instruction]
 
 REFUSE: Program = [(RETURN, 0, 0, 0)]
-#: Keep one octet of a frame that nobody here reads: enough to count it.
+#: Keep one octet of a frame that is not read: enough to count it.
 COUNT: Program = [(RETURN, 0, 0, 1)]
 
 
 def attach(ours: socket.socket, program: Program) -> None:
-    """Give the socket this program, at once in place of the one it has. Raises OSError."""
+    """Attach this program to the socket, replacing the present one at once. Raises OSError."""
     octets = b"".join(struct.pack("=HBBI", *each) for each in program)
     buffer = ctypes.create_string_buffer(octets, len(octets))
     ours.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(buffer)))
 
 
 def program_for(interfaces: Sequence[Interface], bpf: str | None, frame_octets: int, *, is_any: bool) -> Program:
-    """Return the program that keeps so much of each frame that is wanted of these, or any. Raises CaptureError."""
+    """Return the program that keeps `frame_octets` of each wanted frame. Raises CaptureError.
+
+    These are the frames of `interfaces`, with `is_any` of all, that pass the filter `bpf`.
+    """
     kept = dict.fromkeys(LINK_TYPES.values(), accept(frame_octets))
     if bpf is not None:
         there = {one.link_type: one for one in reversed(interfaces)}
@@ -79,17 +82,17 @@ def program_for(interfaces: Sequence[Interface], bpf: str | None, frame_octets: 
 
 
 def accept(frame_octets: int) -> Program:
-    """Return the program that keeps so much of every frame."""
+    """Return the program that keeps `frame_octets` of every frame."""
     return [(RETURN, 0, 0, frame_octets)]
 
 
 def cut_to(frame_octets: int, program: Program) -> Program:
-    """Have a program keep no more than so much of a frame."""
+    """Return the program changed to keep at most `frame_octets` of a frame."""
     return [(code, yes, no, min(k, frame_octets) if code == RETURN else k) for code, yes, no, k in program]
 
 
 def by_type(kept: dict[int, Program]) -> Program:
-    """Go on with the program for the link type of the interface, without the leaving copy of a frame on loopback."""
+    """Return the program that continues by the link type of the interface, and refuses outgoing copies on loopback."""
     leaving: Program = [(LOAD_WORD, 0, 0, PACKET_TYPE), (JUMP_IF_EQUAL, 0, 1, PACKET_OUTGOING), *REFUSE]
     loopback = leaving + kept[LINKTYPE_ETHERNET]
     bodies, starts = list(loopback), {ARPHRD_LOOPBACK: 0}
@@ -100,16 +103,16 @@ def by_type(kept: dict[int, Program]) -> Program:
 
 
 def switch(word: int, starts: Sequence[tuple[int, int]], otherwise: Program, bodies: Program) -> Program:
-    """Load a word, and go on at the place in `bodies` that stands beside its value, or with `otherwise`."""
+    """Return a program that loads a word and jumps to the offset in `bodies` for its value, or to `otherwise`."""
     tests: Program = []
     for left, (value, start) in zip(range(len(starts) - 1, -1, -1), starts, strict=True):
-        # A test alone can skip 255 instructions at most.
+        # A test alone can skip at most 255 instructions.
         tests += [(JUMP_IF_EQUAL, 0, 1, value), (JUMP, 0, 0, 2 * left + len(otherwise) + start)]
     return [(LOAD_WORD, 0, 0, word), *tests, *otherwise, *bodies]
 
 
 def compiled_or_refused(bpf: str, link_type: int) -> Program:
-    """Compile a filter for interfaces that may come later; one that cannot mean anything there lets nothing pass."""
+    """Compile a filter for interfaces that may come later; one that is invalid for their link type accepts no frame."""
     try:
         return compiled(bpf, link_type, None)
     except CaptureError:
@@ -117,7 +120,7 @@ def compiled_or_refused(bpf: str, link_type: int) -> Program:
 
 
 def compiled(bpf: str, link_type: int, interface: Interface | None) -> Program:
-    """Have libpcap compile a filter for frames of this link type, on an interface that has it. Raises CaptureError."""
+    """Compile a filter with libpcap for frames of this link type, on an interface that has it. Raises CaptureError."""
     where = f"{interface.name if interface else 'any'}: the filter {bpf!r} cannot be used"
     try:
         from scapy.libs import winpcapy as libpcap
@@ -137,7 +140,7 @@ def compiled(bpf: str, link_type: int, interface: Interface | None) -> Program:
 
 
 def opened(libpcap: Any, link_type: int, interface: Interface | None) -> Any:
-    """Return a handle of libpcap to compile with: of an open interface where VLAN tags matter."""
+    """Return a libpcap handle to compile with: of an open interface if VLAN tags matter."""
     if interface is None or link_type == LINKTYPE_RAW:
         return libpcap.pcap_open_dead(DLT_RAW if link_type == LINKTYPE_RAW else link_type, FRAME_OCTETS_MAX)
     reason = ctypes.create_string_buffer(libpcap.PCAP_ERRBUF_SIZE)

@@ -1,6 +1,6 @@
-"""Interfaces: what a capture is asked for by name, and what the kernel says of each.
+"""Interfaces: those that a capture names, and the kernel's information about each.
 
-In: names, or "any". Out: an `Interface` each, which exists, is up and has frames that we read; else a CaptureError of
+In: names, or "any". Out: an `Interface` each, which exists, is up and has frames that are read; else a CaptureError of
 one line. The types are the ARPHRD_ numbers of <linux/if_arp.h>.
 """
 
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 from handshake_inspect.capture.records import CaptureError
 
-#: All interfaces, also those that come later.
+#: All interfaces, including future ones.
 ANY = "any"
 
 ARPHRD_LOOPBACK = 772
 LINKTYPE_ETHERNET = 1
 LINKTYPE_RAW = 101
-#: Interface type -> LINKTYPE_ of what its packet socket delivers.
+#: Interface type -> LINKTYPE_ of the frames from its packet socket.
 LINK_TYPES = {
     1: LINKTYPE_ETHERNET,
     ARPHRD_LOOPBACK: LINKTYPE_ETHERNET,
@@ -54,12 +54,12 @@ class Interface:
 
     @property
     def link_type(self) -> int:
-        """LINKTYPE_ value of its frames. Raises CaptureError where they are not read."""
+        """LINKTYPE_ value of its frames. Raises CaptureError if they are not read."""
         return link_type_of(self.name, self.type)
 
 
 def interfaces_named(names: Sequence[str]) -> list[Interface]:
-    """Return the interfaces with these names; all that are up and can be read for "any".
+    """Return the interfaces with these names; for "any" all that are up and can be read.
 
     Raises CaptureError unless this is Linux and they can be captured on.
     """
@@ -85,8 +85,8 @@ def interfaces_named(names: Sequence[str]) -> list[Interface]:
 
 
 def interface_of(probe: socket.socket, name: str, index: int) -> Interface:
-    """Ask the kernel about an interface (netdevice(7)). Raises CaptureError if it has just gone."""
-    import fcntl  # not on Windows, where this module is imported all the same
+    """Query the kernel about an interface (netdevice(7)). Raises CaptureError if it has just gone."""
+    import fcntl  # not on Windows, where this module is also imported
 
     request = IFREQ_SHORT.pack(name.encode(), 0)
     try:
@@ -109,7 +109,7 @@ def name_of(probe: socket.socket, index: int) -> str:
 
 
 def link_type_of(interface: str, interface_type: int) -> int:
-    """Return the link type of what the packet socket of an interface of this ARPHRD_ type delivers."""
+    """Return the link type of a packet socket's frames for this ARPHRD_ type. Raises CaptureError if not read."""
     if interface_type not in LINK_TYPES:
         raise CaptureError(
             f"{interface}: frames of interface type {interface_type} are not read live; "
@@ -119,7 +119,7 @@ def link_type_of(interface: str, interface_type: int) -> int:
 
 
 def interface_failure(error: OSError, interface: str) -> str:
-    """Say what went wrong with the packet socket, and what to do, in one line."""
+    """Return what went wrong with the packet socket, and what to do, in one line."""
     if isinstance(error, PermissionError):
         return (
             f"capturing on {interface} needs CAP_NET_RAW: run as root (sudo), "
@@ -133,6 +133,6 @@ def interface_failure(error: OSError, interface: str) -> str:
 
 
 def one_line(error: BaseException | bytes) -> str:
-    """Return the message of an error, of Python or of a library of C, without line breaks."""
+    """Return the message of an error, from Python or from a C library, without line breaks."""
     message = error.decode(errors="replace") if isinstance(error, bytes) else str(error)
     return " ".join(message.split()) or type(error).__name__

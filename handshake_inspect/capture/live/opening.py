@@ -1,8 +1,8 @@
-"""A capture opened: Scapy's packet socket, a ring on it, and the filter that says what comes into it.
+"""Opens a capture: Scapy's packet socket, a ring on it, and the filter for the frames that enter it.
 
-In: interfaces that exist and are up. Out: a socket and its `Ring`, into which frames go from now on. A program started
-afterwards cannot lose its first SYN. Until ring and filter stand, a filter refuses everything: no frame is seen or
-counted that was not meant.
+In: interfaces that exist and are up. Out: a socket and its `Ring`, which receives frames from now on, so the first SYN
+of a program started afterwards cannot be lost. Until ring and filter are in place, a filter refuses everything: no
+unwanted frame is seen or counted.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ ETH_P_ALL = 3
 
 @dataclass(frozen=True)
 class CaptureRequest:
-    """What is to be captured."""
+    """The settings of a capture."""
 
     interfaces: Sequence[Interface]
-    #: All interfaces, also those that come later; `interfaces` are those of now.
+    #: All interfaces, including future ones; `interfaces` are the present ones.
     is_any: bool
     #: A filter in tcpdump's language.
     bpf: str | None
-    #: Also frames that are for other hosts; of "any" on the interfaces of now.
+    #: Also frames for other hosts; for "any" on the present interfaces.
     promiscuous: bool
     ring_octets: int
-    #: How much of each frame is kept.
+    #: How many octets of each frame are kept.
     frame_octets: int
 
     @property
     def name(self) -> str:
-        """What it is called in messages: "lo", "lo,eth0", "any"."""
+        """Its name in messages: "lo", "lo,eth0", "any"."""
         return ANY if self.is_any else ",".join(one.name for one in self.interfaces)
 
     @property
     def is_one(self) -> bool:
-        """Is there one interface, and will there be no other?"""
+        """Whether there is one interface, and can be no other."""
         return not self.is_any and len(self.interfaces) == 1
 
 
@@ -72,11 +72,11 @@ def open_ring(wanted: CaptureRequest) -> tuple[Any, Ring]:
 
 
 def open_scapy_socket(wanted: CaptureRequest) -> Any:
-    """Open Scapy's listening packet socket on the first interface; errors become CaptureError."""
+    """Open Scapy's listening packet socket on the first interface. Raises CaptureError."""
     try:
         from scapy.arch.linux import L2ListenSocket
         from scapy.config import conf
-    except PermissionError as error:  # its cache, in a ~/.cache that it made when it ran as root
+    except PermissionError as error:  # Scapy's cache, in a ~/.cache made when it ran as root
         raise CaptureError(
             f"Scapy may not read {error.filename}: give it back to its owner (chown), or set XDG_CACHE_HOME to "
             "a folder of yours"
@@ -85,10 +85,10 @@ def open_scapy_socket(wanted: CaptureRequest) -> Any:
     first = wanted.interfaces[0]
     known = conf.ifaces.data.get(first.name)
     if known is None or known.index != first.index:
-        conf.ifaces.reload()  # Scapy's list was made in another network namespace, or before the interface was
+        conf.ifaces.reload()  # Scapy's list was made in another network namespace, or before the interface
     scapy_log = logging.getLogger("scapy.runtime")
     level = scapy_log.level
-    scapy_log.setLevel(logging.ERROR)  # it warns that no layer is loaded to dissect with: none is wanted
+    scapy_log.setLevel(logging.ERROR)  # it warns that no layer is loaded to dissect with: none is needed
     try:
         return L2ListenSocket(iface=first.name, promisc=False)
     except OSError as error:
@@ -98,7 +98,7 @@ def open_scapy_socket(wanted: CaptureRequest) -> Any:
 
 
 def set_up(ours: socket.socket, wanted: CaptureRequest) -> Ring:
-    """Make a ring into which nothing comes yet, and say on which interfaces the socket listens. Raises OSError."""
+    """Make a ring that receives nothing yet, and set the interfaces on which the socket listens. Raises OSError."""
     attach(ours, REFUSE)
     ring = Ring(ours, wanted.ring_octets)
     if not wanted.is_one:
@@ -108,12 +108,12 @@ def set_up(ours: socket.socket, wanted: CaptureRequest) -> Ring:
         ours.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
     if not wanted.is_any and all(one.type == ARPHRD_LOOPBACK for one in wanted.interfaces):
         ignore_outgoing(ours)
-    statistics(ours)  # what came before the filter refused it
+    statistics(ours)  # resets the counts of frames that arrived before the filter
     return ring
 
 
 def bind_to_all(ours: socket.socket) -> None:
-    """Have a packet socket see all interfaces, as interface 0 means; Python's bind() takes names only."""
+    """Bind a packet socket to all interfaces (interface 0); Python's bind() takes names only."""
     address = struct.pack("@HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), 0, 0, 0, 0, b"")
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.bind(ours.fileno(), address, len(address)):
@@ -121,7 +121,7 @@ def bind_to_all(ours: socket.socket) -> None:
 
 
 def ignore_outgoing(ours: socket.socket) -> None:
-    """Save the kernel the copy of each frame that leaves, which the filter refuses; not before Linux 4.20."""
+    """Spare the kernel the outgoing copy of each frame, which the filter refuses anyway; needs Linux 4.20."""
     try:
         ours.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
     except OSError as error:
@@ -130,7 +130,7 @@ def ignore_outgoing(ours: socket.socket) -> None:
 
 
 def why_not(error: OSError, wanted: CaptureRequest) -> str:
-    """Say why there is no ring, and what to do, in one line."""
+    """Return why there is no ring, and what to do, in one line."""
     if error.errno == errno.ENOMEM:
         return f"{wanted.name}: the kernel has no memory even for the smallest ring; end other captures first"
     return interface_failure(error, wanted.name)

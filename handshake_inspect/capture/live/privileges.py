@@ -1,10 +1,10 @@
-"""Privileges: given up once a capture is open, which needs none any more.
+"""Gives up privileges once a capture is open and needs none any more.
 
-In: the process as it is. Out: the same process with fewer rights, and what was given up, in words. Under sudo it
-becomes the user who called it. Other root stays root without any capability, which running a program does not bring
-back (capabilities(7)): it may still write root's own files, as their owner.
+In: the process as it is. Out: the same process with fewer rights, and a text about what was given up. Under sudo it
+becomes the user who called it. Otherwise root stays root without any capability, and running a program does not regain
+them (capabilities(7)): it may still write root's own files, as their owner.
 
-Only the calling thread loses its capabilities, as the kernel has it; becoming another user is done in all threads.
+Only the calling thread loses its capabilities, as the kernel defines it; becoming another user applies to all threads.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pathlib import Path
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
 CAPABILITY_VERSION_3 = 0x20080522
-#: As many as the bit sets of that version can tell apart.
+#: The number of capabilities that the bit sets of that version can hold.
 MOST_CAPABILITIES = 64
 
 
 @dataclass(frozen=True)
 class User:
-    """Whom a process may become."""
+    """A user that a process may become."""
 
     name: str
     uid: int
@@ -36,10 +36,10 @@ class User:
 
 
 def give_up_privileges(writes: Iterable[Path] = ()) -> str | None:
-    """Give up what an open capture does not need; return what was done, None if there was nothing to give up.
+    """Give up what an open capture does not need; return a text about it, None if there was nothing to give up.
 
-    `writes`: files that are still to be opened, and folders in which some are still to be made. Who may not do that is
-    not become. Never raises: a right that the system keeps us from giving up stays.
+    `writes`: files that are still to be opened, and folders in which some are still to be made. The process does not
+    become a user who may not do that. Never raises: a right that the system does not allow to give up stays.
     """
     user, places = invoking_user(), list(writes)
     if user is not None and all(may_write(place, user) for place in places):
@@ -57,7 +57,7 @@ def give_up_privileges(writes: Iterable[Path] = ()) -> str | None:
 
 
 def invoking_user() -> User | None:
-    """Return who called sudo, if this is root by it."""
+    """Return the user who called sudo, if this process is root by it; else None."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if not (hasattr(os, "geteuid") and os.geteuid() == 0 and uid.isdecimal() and gid.isdecimal() and int(uid)):
         return None
@@ -72,20 +72,20 @@ def invoking_user() -> User | None:
 
 
 def invoking_user_may_write(place: Path) -> bool:
-    """Tell whether root by sudo can leave a file, or the files of a folder, to who called it."""
+    """Return whether root by sudo can leave writing a file, or files in a folder, to the user who called it."""
     user = invoking_user()
     return user is not None and may_write(place, user)
 
 
 def place_of_access(place: Path) -> tuple[Path, int]:
-    """Return of what access must be asked to write a file, or files in a folder, and which."""
+    """Return the path to check for writing a file, or files in a folder, and the access that is needed on it."""
     if place.is_dir():
         return place, os.W_OK | os.X_OK
     return (place, os.W_OK) if place.exists() else (place.absolute().parent, os.W_OK | os.X_OK)
 
 
 def may_write_as_owner(place: Path) -> bool:
-    """Tell whether root may still write there when only its being the owner counts, and no capability (inode(7))."""
+    """Return whether root may still write there as the owner only, without any capability (inode(7))."""
     asked, access = place_of_access(place)
     found = asked.stat()
     shift = 6 if found.st_uid == os.geteuid() else 3 if found.st_gid in {os.getegid(), *os.getgroups()} else 0
@@ -93,7 +93,7 @@ def may_write_as_owner(place: Path) -> bool:
 
 
 def may_write(place: Path, user: User) -> bool:
-    """Tell whether a user may write a file, or files in a folder: asked of the kernel, as that user for a moment."""
+    """Return whether a user may write a file, or files in a folder; the kernel is asked as that user for a moment."""
     group, groups = os.getegid(), os.getgroups()
     try:
         os.setgroups(user.groups)
@@ -105,12 +105,12 @@ def may_write(place: Path, user: User) -> bool:
     finally:
         os.seteuid(0)
         os.setegid(group)
-        with contextlib.suppress(OSError):  # nor could they be changed
+        with contextlib.suppress(OSError):  # they could not be changed before either
             os.setgroups(groups)
 
 
 def become(user: User) -> None:
-    """Become a user for good, in all threads; the kernel takes the capabilities. Raises OSError."""
+    """Become a user for good, in all threads; the kernel removes the capabilities. Raises OSError."""
     os.setgroups(user.groups)
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
@@ -118,7 +118,7 @@ def become(user: User) -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up all capabilities of this thread, and that a program which it runs gets some."""
+    """Give up all capabilities of this thread, and prevent programs that it runs from gaining any."""
     library = libc()
     for capability in range(MOST_CAPABILITIES):  # EINVAL for one that this kernel does not have
         library.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -127,7 +127,7 @@ def drop_capabilities() -> None:
 
 
 def effective_capabilities() -> int:
-    """Return the bit set of what this thread may do beyond its user's rights; 0 where the system does not say."""
+    """Return the bit set of this thread's effective capabilities; 0 if the system does not report it."""
     try:
         lines = Path("/proc/thread-self/status").read_text().splitlines()
     except OSError:
@@ -136,5 +136,5 @@ def effective_capabilities() -> int:
 
 
 def libc() -> ctypes.CDLL:
-    """Return the C library, whose prctl() and capset() Python lacks."""
+    """Return the C library: Python lacks prctl() and capset()."""
     return ctypes.CDLL(None, use_errno=True)

@@ -1,18 +1,18 @@
-"""The ring: memory shared with the kernel, into which it puts frames block by block (TPACKET_V3).
+"""The ring: memory shared with the kernel, which stores frames in it block by block (TPACKET_V3).
 
 In: a packet socket. Out: `RingFrames`: the blocks that the kernel has finished, as one stretch of the ring, and a
-column per field of what the kernel says of each frame in it. Nothing is copied and no system call is made per frame.
-The blocks belong to us until `give_back()`. Read first: Documentation/networking/packet_mmap.rst of the kernel,
+column per field of the kernel's header of each frame. Nothing is copied and no system call is made per frame. The
+blocks are ours until `give_back()`. Read first: Documentation/networking/packet_mmap.rst of the kernel,
 <linux/if_packet.h>.
 
-What shapes it (all measured, Linux 6.18):
+Facts behind the design (all measured, Linux 6.18):
 
 - A block is handed over when it is full, or RETIRE_MS after its first frame; so the ring also fills with time: 128
-  blocks hold 5 s of a thin stream, however few frames. Who reads must come back within that time.
-- The kernel allows a ring of any size in a user namespace too; SO_RCVBUF is cut down to net.core.rmem_max there.
+  blocks hold 5 s of a thin stream, however few frames. The reader must return within that time.
+- The kernel allows a ring of any size even in a user namespace; SO_RCVBUF is limited to net.core.rmem_max there.
 - A frame longer than a block is cut to it: so blocks have twice the octets of the longest frame (BIG TCP).
-- The number of frames in a block that is being filled can be seen, but not whether the last one is complete.
-- While somebody holds a part of the mapping, the socket lives on, though its descriptor is closed.
+- The number of frames in a block that is being filled can be read, but not whether the last one is complete.
+- While a part of the mapping is in use, the socket stays open, even if its descriptor is closed.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ TPACKET_V3 = 2
 TP_STATUS_KERNEL = 0
 TP_STATUS_USER = 1 << 0
 
-#: What the kernel can hold while we are busy, unless said: enough for 350,000 small segments.
+#: Default capacity for frames that wait to be read: enough for 350,000 small segments.
 RING_OCTETS = 64 << 20
 BLOCK_OCTETS = 2 * FRAME_OCTETS_MAX
-#: With one block there would be nowhere to go on while it is read.
+#: With one block the kernel would have none to fill while it is read.
 FEWEST_BLOCKS = 2
-#: Handed out at once: as much as a reader of files takes.
+#: Most blocks handed out at once: as much as a reader of files takes.
 MOST_BLOCKS = 8
-#: When a block is handed over that is not full.
+#: Time after which a block is handed over that is not full.
 RETIRE_MS = 40
 ETH_P_8021Q = 0x8100
-#: Room in front of a frame for a VLAN tag that the network card took out of it.
+#: Room before a frame for a VLAN tag that the network card removed from it.
 VLAN_TAG_OCTETS = 4
 
-#: struct tpacket_req3: block size, blocks, frame size (means nothing here), frames, retire timeout, private, features.
+#: struct tpacket_req3: block size, blocks, frame size (unused here), frames, retire timeout, private, features.
 REQUEST = struct.Struct("@7I")
 FRAME_SIZE = 2048
 #: struct tpacket_block_desc: block_status, num_pkts, offset_to_first_pkt, from octet 8 on.
 STATUS_AT, COUNT_AT = 8, 12
 WORD, TWO_WORDS = struct.Struct("=I"), struct.Struct("=II")
-#: struct tpacket3_hdr and the struct sockaddr_ll behind it; they begin at multiples of 8 octets (V3_ALIGNMENT).
+#: struct tpacket3_hdr and the struct sockaddr_ll after it; they begin at multiples of 8 octets (V3_ALIGNMENT).
 ALIGNMENT = 8
 FIELDS = {
     "sec": ("u4", 4), "nsec": ("u4", 8), "captured": ("u4", 12), "original": ("u4", 16), "status": ("u4", 20),
@@ -81,50 +81,50 @@ FRAME = np.dtype(
 class RingFrames:
     """Frames in one stretch of the ring."""
 
-    #: The stretch, with some octets behind its last frame where the ring has them.
+    #: The stretch, with some octets after its last frame if the ring has them.
     octets: NDArray[np.uint8]
-    #: Where the kernel's header of each frame begins in it.
+    #: Offset of the kernel's header of each frame in it.
     at: NDArray[np.int64]
     #: Those headers (dtype FRAME).
     headers: NDArray[np.void]
 
 
 class Ring:
-    """The ring of a packet socket. It begins empty: what the socket has queued before is lost."""
+    """The ring of a packet socket. It begins empty: frames that the socket queued before are lost."""
 
     def __init__(self, ours: socket.socket, octets: int) -> None:
         ours.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         ours.setsockopt(SOL_PACKET, PACKET_RESERVE, VLAN_TAG_OCTETS)
-        most = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE // 2  # the kernel would take all there is
+        most = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE // 2  # the kernel would use all memory
         self.blocks = allocate(ours, max(min(octets, most) // BLOCK_OCTETS, FEWEST_BLOCKS))
         self._memory = mmap.mmap(ours.fileno(), self.blocks * BLOCK_OCTETS)
         self._octets = np.frombuffer(self._memory, np.uint8)
-        #: The block from which we go on, and how many before it are still ours.
+        #: The next block to be read, and the number of blocks before it that are still ours.
         self._next = 0
         self._held = 0
-        #: Blocks taken so far: when `blocks` more have been, all is taken that waits now.
+        #: Blocks taken so far: after `blocks` more, everything that waits now has been taken.
         self.taken = 0
 
     @property
     def octets(self) -> int:
-        """How large it became."""
+        """Its actual size in octets."""
         return self.blocks * BLOCK_OCTETS
 
     @property
     def is_filling(self) -> bool:
-        """Does a frame stand in the block that the kernel is filling?"""
+        """Whether the block that the kernel is filling contains a frame."""
         return self._word(self._next, COUNT_AT) > 0
 
     @property
     def waiting(self) -> float:
-        """Which part of it is finished, and not taken: 1 and frames are lost."""
+        """The share of it that is finished and not taken; at 1 frames are lost."""
         count = 0
         while count < self.blocks - self._held and self._is_ours((self._next + count) % self.blocks):
             count += 1
         return count / self.blocks
 
     def take(self) -> RingFrames | None:
-        """Return the frames of the blocks that are finished, MOST_BLOCKS at once; None if no block is."""
+        """Return the frames of the finished blocks, MOST_BLOCKS at once; None if no block is finished."""
         first, at = self._next, list[int]()
         last = min(first + MOST_BLOCKS, self.blocks)
         while self._next < last and self._is_ours(self._next):
@@ -142,15 +142,15 @@ class Ring:
         return RingFrames(octets, places, every[places // ALIGNMENT])
 
     def give_back(self) -> None:
-        """Let the kernel have the blocks again that were taken."""
+        """Give the taken blocks back to the kernel."""
         for block in range(self._next - self._held, self._next):
             begin = block % self.blocks * BLOCK_OCTETS
-            WORD.pack_into(self._memory, begin + COUNT_AT, 0)  # else `is_filling` before the kernel opens it again
+            WORD.pack_into(self._memory, begin + COUNT_AT, 0)  # else `is_filling` before the kernel reopens it
             WORD.pack_into(self._memory, begin + STATUS_AT, TP_STATUS_KERNEL)
         self._held = 0
 
     def close(self) -> None:
-        """Let go of the memory; what was handed out stays readable for whoever still holds it."""
+        """Release the memory; frames that were handed out stay readable while they are in use."""
         del self._octets
         with contextlib.suppress(BufferError):
             self._memory.close()
@@ -162,7 +162,7 @@ class Ring:
         return int(WORD.unpack_from(self._memory, block * BLOCK_OCTETS + at)[0])
 
     def _frames_of(self, block: int) -> list[int]:
-        """Follow the chain of frames in a block: some 100 ns each, a tenth of what it costs to decode one."""
+        """Follow the chain of frames in a block: some 100 ns each, a tenth of the cost of decoding one."""
         begin = block * BLOCK_OCTETS
         count, first = TWO_WORDS.unpack_from(self._memory, begin + COUNT_AT)
         memory, unpack, at, places = self._memory, WORD.unpack_from, begin + first, list[int]()
@@ -173,7 +173,7 @@ class Ring:
 
 
 def allocate(ours: socket.socket, blocks: int) -> int:
-    """Have the kernel make a ring of so many blocks, or of half as many until it can; return how many it has."""
+    """Make the kernel create a ring of this many blocks, or of half as many until it can; return how many it has."""
     while True:
         request = REQUEST.pack(BLOCK_OCTETS, blocks, FRAME_SIZE, blocks * (BLOCK_OCTETS // FRAME_SIZE), RETIRE_MS, 0, 0)
         try:
@@ -186,16 +186,16 @@ def allocate(ours: socket.socket, blocks: int) -> int:
 
 
 def statistics(ours: socket.socket) -> tuple[int, int]:
-    """Return frames that passed the filter, and those of them that found no room, since the last time."""
+    """Return the frames that passed the filter, and those of them that were dropped, since the last call."""
     received, dropped, _ = struct.unpack("=III", ours.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
     return received, dropped
 
 
 def restore_vlan_tags(filled: RingFrames, begin: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
-    """Put VLAN tags back behind the two addresses of the frames in `rows`, which then begin four octets earlier."""
+    """Put VLAN tags back after the two addresses of the frames in `rows`, which then begin four octets earlier."""
     headers, octets = filled.headers[rows], filled.octets
     addresses = begin[rows, None] + np.arange(12)
     octets[addresses - VLAN_TAG_OCTETS] = octets[addresses]
-    kind = np.where(headers["tpid"], headers["tpid"], ETH_P_8021Q)  # not told before Linux 3.14
+    kind = np.where(headers["tpid"], headers["tpid"], ETH_P_8021Q)  # not reported before Linux 3.14
     tag = np.stack([kind, headers["tci"]], axis=1).astype(">u2")
     octets[begin[rows, None] + np.arange(8, 12)] = tag.view(np.uint8)

@@ -1,7 +1,8 @@
-"""The kernel stamps frames as they arrive: it is seen to do so before a capture opens.
+"""Makes sure that the kernel stamps frames as they arrive, before a capture opens.
 
-It begins to stamp only when a work queue has run after the first socket asked for it. Until then a frame has the time
-at which it came to the packet socket, behind the queues of a busy machine, and may look younger than one after it.
+The kernel begins to stamp only when a work queue has run after the first socket requested it. Until then a frame has
+the time at which it reached the packet socket, after the queues of a busy machine, and may look younger than a later
+one.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from collections.abc import Iterator
 SO_TIMESTAMPNS = 35
 #: struct timespec of SO_TIMESTAMPNS.
 TIMESPEC = struct.Struct("@ll")
-#: How long to wait for the kernel to begin stamping frames on arrival.
+#: Longest wait for the kernel to begin stamping frames on arrival.
 TIMESTAMPS_LIMIT_S = 0.5
 
 
 @contextlib.contextmanager
 def timestamps_switched_on() -> Iterator[None]:
-    """Keep the kernel stamping frames as they arrive: it does so before the body begins, and goes on in it.
+    """Keep the kernel stamping frames as they arrive: from before the body begins, until it ends.
 
-    Found out with empty datagrams of a socket to itself on loopback: a real stamp is older than the moment at which
-    its datagram was already waiting. Where loopback is down, a short wait has to do.
+    Tested with empty datagrams that a socket sends to itself on loopback: a real stamp is older than the moment at
+    which its datagram was already waiting. If loopback is down, it only waits for a short time.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -43,7 +44,7 @@ def timestamps_switched_on() -> Iterator[None]:
 
 
 def is_stamped_on_arrival(probe: socket.socket) -> bool:
-    """Send an empty datagram from a socket to itself and tell whether its time is that of its arrival."""
+    """Send an empty datagram from a socket to itself, and return whether its time is that of its arrival."""
     probe.send(b"")
     poll = select.poll()
     poll.register(probe, select.POLLIN)
