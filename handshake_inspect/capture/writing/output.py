@@ -1,7 +1,7 @@
-"""What the writers of all formats have in common: a file that always ends with a whole piece, and frames laid out.
+"""Shared by the writers of all formats: a file that always ends with a whole piece, and the layout of frames.
 
-In: octets that belong together. Out: a file of which everything that was put is there, without any buffer of ours in
-between: whoever reads it at any moment, or after this process was killed, finds whole pieces.
+In: octets that belong together. Out: a file with everything that was put, without any buffer of ours in between: a
+reader finds whole pieces at any moment, even after this process was killed.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.records import CaptureError, Records
 
 Target = str | os.PathLike[str] | BinaryIO
-#: Octets of a frame that a file says it has at most, unless frames were cut to fewer. tcpdump's largest.
+#: Snapshot length written to files, unless frames were cut to fewer octets. tcpdump's largest.
 SNAPLEN = 262144
-#: Rows of `Records`: a mask, or their numbers.
+#: Rows of `Records`: a mask, or their indices.
 Rows = NDArray[np.bool_] | NDArray[np.intp]
 
 
 class Output:
-    """A file, opened anew by its path, or an open file object, which stays open."""
+    """A file, created by its path, or an open file object, which stays open."""
 
     def __init__(self, target: Target) -> None:
         self._owned = isinstance(target, str | os.PathLike)
         self.name = os.fspath(cast(str, target)) if self._owned else str(getattr(target, "name", "(file object)"))
-        #: How much was put.
+        #: Octets written so far.
         self.octets = 0
-        #: It is closed, or could not be written once: nothing more will be.
+        #: Whether it is closed, or a write failed: nothing more is written then.
         self.is_over = False
         try:
             self._file = Path(cast(str, target)).open("wb", buffering=0) if self._owned else cast(Any, target)  # noqa: SIM115
@@ -41,7 +41,7 @@ class Output:
             raise self._refusal(error) from None
 
     def put(self, piece: bytes | NDArray[np.uint8]) -> None:
-        """Write a piece whole. CaptureError where that cannot be: then it is not in the file at all."""
+        """Write a whole piece. Raises CaptureError if that fails: then nothing of it is in the file."""
         view = memoryview(piece).cast("B")  # type: ignore[arg-type]
         try:
             written = 0
@@ -52,7 +52,7 @@ class Output:
         except OSError as error:
             self.is_over = True
             if self._owned:
-                with contextlib.suppress(OSError):  # a pipe or a device cannot be cut
+                with contextlib.suppress(OSError):  # a pipe or a device cannot be truncated
                     self._file.truncate(self.octets)
                 if not self.octets:
                     self._file.close()
@@ -74,15 +74,15 @@ class Output:
 
 
 def write_text(target: str | os.PathLike[str], text: str) -> None:
-    """Write a text file whole, in UTF-8. Raises CaptureError where that cannot be."""
+    """Write a text file as a whole, in UTF-8. Raises CaptureError if that fails."""
     with contextlib.closing(Output(target)) as output:
         output.put(text.encode())
 
 
 class CaptureWriter(ABC):
-    """Writes frames of blocks of records; what is written is a whole capture at any time.
+    """Writes frames of blocks of records; the file is a complete capture at any time.
 
-    Every method raises CaptureError, one line, where the file cannot be written. Use it as a context manager, or call
+    Every method raises CaptureError, of one line, if the file cannot be written. Use it as a context manager, or call
     `close()`.
     """
 
@@ -96,7 +96,7 @@ class CaptureWriter(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Write what belongs at the end, and close the file if it was opened here."""
+        """Write the end of the file, and close it if it was opened here."""
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +110,7 @@ class CaptureWriter(ABC):
 class FileWriter(CaptureWriter):
     """Writes one file of some format."""
 
-    #: Octets that every frame costs beside its own, at most.
+    #: Most octets that a frame takes in the file beside its own.
     OTHER_OCTETS: int
 
     def __init__(self, target: Target) -> None:
@@ -119,17 +119,17 @@ class FileWriter(CaptureWriter):
 
     @property
     def octets(self) -> int:
-        """How large the file is."""
+        """Size of the file."""
         return self._output.octets
 
     @property
     def closing_octets(self) -> int:
-        """What it gets beside frames before it is closed, at most."""
+        """Most octets, other than frames, that are written before it is closed."""
         return 0
 
 
 def numbers_of(records: Records, rows: Rows | None) -> NDArray[np.intp]:
-    """Return the numbers of the chosen rows."""
+    """Return the indices of the chosen rows."""
     if rows is None:
         return np.arange(len(records))
     return np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.intp)
@@ -138,9 +138,9 @@ def numbers_of(records: Records, rows: Rows | None) -> NDArray[np.intp]:
 def laid_out(
     records: Records, rows: NDArray[np.intp], before: NDArray[np.uint32], behind: NDArray[np.uint32], *, padding: int
 ) -> NDArray[np.uint8]:
-    """Return frames, one at least, each between its words `before` and `behind` (one row per frame).
+    """Return frames, at least one, each between its words `before` and `behind` (one row per frame).
 
-    `padding`: 3 pads frames to multiples of four octets, 0 does not. Costs 0.3 µs a frame.
+    `padding`: 3 pads frames to multiples of four octets, 0 does not. Takes 0.3 µs per frame.
     """
     captured = records.captured[rows]
     head, tail = (words.astype("<u4").view(np.uint8).reshape(len(rows), -1) for words in (before, behind))

@@ -1,4 +1,4 @@
-"""pcap files with nanoseconds: one header, one link type, 16 octets in front of each frame.
+"""pcap files with nanoseconds: one header, one link type, 16 octets before each frame.
 
 In: `Records`. Out: the classic format (draft-ietf-opsawg-pcap), little-endian, magic 0xA1B23C4D.
 """
@@ -18,7 +18,7 @@ MOST_SECONDS = 0xFFFF_FFFF
 
 
 class PcapWriter(FileWriter):
-    """Writes a pcap file. CaptureError also if a frame has another link type, or a time that pcap cannot hold."""
+    """Writes a pcap file. A frame with another link type, or a time that pcap cannot hold, also raises CaptureError."""
 
     OTHER_OCTETS = 16
 

@@ -1,8 +1,8 @@
-"""pcapng files: interfaces with names and link types of their own, exact times, the direction of frames, drops.
+"""pcapng files: interfaces with their own names and link types, exact times, the direction of frames, drops.
 
-In: `Records`, and the interfaces that their numbers mean. Out: one section of draft-ietf-opsawg-pcapng, little-endian;
-read its sections 4.1 to 4.3 and 4.6 first. Times are nanoseconds. An interface is described before its first frame, so
-the list may grow. The last blocks count, per interface, the frames that were captured and those that are saved.
+In: `Records`, and the interfaces that their numbers refer to. Out: one section of draft-ietf-opsawg-pcapng,
+little-endian; read its sections 4.1 to 4.3 and 4.6 first. Times are nanoseconds. An interface is described before its
+first frame, so the list may grow. The last blocks have the numbers of captured and saved frames of each interface.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ UNKNOWN_LENGTH = -1
 #: Times in units of 10**-9 s.
 NANOSECONDS = bytes([9])
 ISB_IFRECV, ISB_USRDELIV = 4, 8
-#: epb_flags by Linux packet type; 0: not known.
+#: epb_flags by Linux packet type; 0: unknown.
 FLAGS = np.zeros(256, np.uint32)
 FLAGS[: len(FLAGS_OF_PACKET_TYPE)] = FLAGS_OF_PACKET_TYPE
 #: Name and link type.
@@ -45,10 +45,10 @@ Interface = tuple[str, int]
 
 
 class PcapngWriter(FileWriter):
-    """Writes a pcapng file of the frames of `interfaces`; the list may grow while it is written.
+    """Writes a pcapng file of the frames of `interfaces`; the list may grow meanwhile.
 
-    `snaplen`: so much was captured of each frame. `dropped` is asked at the end how many frames were lost. They are
-    said of the first interface: the kernel counts those of all interfaces together.
+    `snaplen`: octets captured of each frame at most. `dropped` is called at the end and returns how many frames were
+    lost. They are written for the first interface: the kernel counts those of all interfaces together.
     """
 
     OTHER_OCTETS = 28 + 3 + 16
@@ -65,14 +65,14 @@ class PcapngWriter(FileWriter):
         self._interfaces = interfaces
         self._snaplen = snaplen
         self._dropped = dropped
-        #: Per interface that is described: frames captured, frames saved.
+        #: For each described interface: frames captured, frames saved.
         self._captured: list[int] = []
         self._saved: list[int] = []
         self._output.put(section_header())
         self._describe()
 
     def write(self, records: Records, rows: Rows | None = None) -> None:
-        """Add the frames of a block, or those in `rows`; all of the block count as captured."""
+        """Add the frames of a block, or those in `rows`; all frames of the block count as captured."""
         self._describe()
         every = np.zeros(len(records), np.int64) if records.interface is None else np.maximum(records.interface, 0)
         chosen = numbers_of(records, rows)
@@ -91,7 +91,7 @@ class PcapngWriter(FileWriter):
             self._output.close()
 
     def _describe(self) -> None:
-        """Describe the interfaces that have come since."""
+        """Describe the interfaces added since the last call."""
         new = self._interfaces[len(self._captured) :]
         if new:
             self._output.put(b"".join(interface_description(*one, self._snaplen) for one in new))
@@ -104,7 +104,7 @@ class PcapngWriter(FileWriter):
             counts[number] += count
 
     def _statistics(self, number: int) -> bytes:
-        """Return the statistics of an interface."""
+        """Return the statistics block of an interface."""
         captured, saved = self._captured[number], self._saved[number]
         if number:
             return interface_statistics(number, captured, saved)
@@ -114,7 +114,7 @@ class PcapngWriter(FileWriter):
 
     @property
     def closing_octets(self) -> int:
-        """What it gets beside frames before it is closed, at most: interfaces that are new, statistics of all."""
+        """Most octets, other than frames, written before it is closed: new interfaces, and statistics of all."""
         new = sum(len(interface_description(*one)) for one in self._interfaces[len(self._captured) :])
         return new + LONGEST_STATISTICS_OCTETS + STATISTICS_OCTETS * (len(self._interfaces) - 1)
 
@@ -127,7 +127,7 @@ def section_header() -> bytes:
 
 
 def interface_description(name: str, link_type: int, snaplen: int = SNAPLEN) -> bytes:
-    """Return the block that describes an interface, one without a name where that is empty."""
+    """Return the block that describes an interface, without a name option if the name is empty."""
     options = (option(IF_NAME, name.encode()) if name else b"") + option(IF_TSRESOL, NANOSECONDS) + option(OPT_END, b"")
     return block(INTERFACE, struct.pack("<HHI", link_type, 0, snaplen) + options)
 
@@ -135,7 +135,7 @@ def interface_description(name: str, link_type: int, snaplen: int = SNAPLEN) -> 
 def interface_statistics(
     number: int, received: int, saved: int, dropped: int | None = None, *, of_all: bool = False
 ) -> bytes:
-    """Return the block with the counts of an interface. Drops stand where dumpcap puts the kernel's: isb_ifdrop."""
+    """Return the block with the counts of an interface. Drops are in isb_ifdrop, as dumpcap writes the kernel's."""
     options = option(ISB_IFRECV, struct.pack("<Q", received))
     if dropped is not None:
         options += option(ISB_IFDROP, struct.pack("<Q", dropped))
@@ -150,7 +150,7 @@ def interface_statistics(
 def packets(records: Records, rows: NDArray[np.intp], interface: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return enhanced packet blocks of the frames in `rows`, of these interfaces."""
     captured, units = records.captured[rows], records.time_ns[rows].view(np.uint64)
-    behind: list[NDArray[Any]] = [np.zeros(len(rows), np.int64)]  # to be the length again
+    behind: list[NDArray[Any]] = [np.zeros(len(rows), np.int64)]  # replaced by the length, which is repeated
     if records.packet_type is not None:
         flags = FLAGS[records.packet_type[rows]]
         behind = [np.full(len(rows), 4 << 16 | EPB_FLAGS), flags, np.zeros(len(rows), np.int64), *behind]
@@ -164,7 +164,7 @@ def packets(records: Records, rows: NDArray[np.intp], interface: NDArray[np.int6
 
 
 def block(kind: int, body: bytes) -> bytes:
-    """Return a block: its kind, its length, what is in it, its length again."""
+    """Return a block: its kind, its length, its body, its length again."""
     length = struct.pack("<I", len(body) + 12)
     return struct.pack("<I", kind) + length + body + length
 
@@ -174,6 +174,6 @@ def option(code: int, value: bytes) -> bytes:
     return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
-#: Of an interface; of the first one at most.
+#: Size for an interface; largest size for the first one.
 STATISTICS_OCTETS = len(interface_statistics(1, 0, 0))
 LONGEST_STATISTICS_OCTETS = len(interface_statistics(0, 0, 0, 0, of_all=True))

@@ -1,7 +1,8 @@
-"""A capture written to one file, or to file after file: by size, by time, of which the last are kept.
+"""Writes a capture to one file, or to a series of files by size or by time, of which the last are kept.
 
 In: a name, and when to begin a new file. Out: a `CaptureWriter`. Files of a rotation are named as dumpcap names them:
-`NAME_00001_20261126071500.pcapng`, their number and the local time at which they begin. Each is complete in itself.
+`NAME_00001_20261126071500.pcapng`, with their number and the local time at which they begin. Each is complete in
+itself.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from handshake_inspect.capture.writing.pcap import PcapWriter, write_pcap
 from handshake_inspect.capture.writing.pcapng import Interface, PcapngWriter
 
 ETHERNET = 1
-#: The frames of several interfaces may come out of order; a clock that steps back by more was set.
+#: Frames of several interfaces may come out of order; if a time goes back by more than this, the clock was set.
 SET_BACK_NS = 10 * 10**9
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """When a new file begins, and how many stay. None: not for that reason; all."""
+    """When a new file begins, and how many are kept. None: never for that reason; all."""
 
-    #: Before the frame that would make the file larger.
+    #: Before a frame that would make the file larger than this.
     octets_max: int | None = None
-    #: Before the frame that came so long after the first of the file, or after the clock was set back: how long after
-    #: the first that one came cannot be told.
+    #: Before a frame this long after the first of the file, or one after the clock was set back: then its distance from
+    #: the first is unknown.
     seconds: float | None = None
-    #: The oldest file is removed when there are more.
+    #: If there are more files, the oldest is removed.
     files_max: int | None = None
 
 
@@ -46,10 +47,10 @@ def open_writer(
     dropped: Callable[[], int] = lambda: 0,
     snaplen: int = SNAPLEN,
 ) -> CaptureWriter:
-    """Open a writer for frames of these interfaces: pcap where the name ends in .pcap, else pcapng.
+    """Open a writer for frames of these interfaces: pcap if the name ends in .pcap, else pcapng.
 
-    `interfaces` may grow (see `LiveCapture.interfaces`); `dropped` tells how many frames were lost up to now; so much
-    as `snaplen` was captured of each frame. Raises CaptureError, one line.
+    `interfaces` may grow (see `LiveCapture.interfaces`); `dropped` returns how many frames were lost so far; `snaplen`
+    octets at most were captured of each frame. Raises CaptureError, one line.
     """
     if rotation is None:
         return file_writer(target, interfaces, dropped, snaplen)
@@ -73,7 +74,7 @@ def file_writer(
 
 
 def write_frames(target: str, frames: Sequence[RawFrame], interface: Interface) -> int:
-    """Write frames, and return how many: pcapng where the name ends in .pcapng, else pcap.
+    """Write frames, and return how many: pcapng if the name ends in .pcapng, else pcap.
 
     They need not come from one capture: in pcapng there is an interface of that name for each link type.
     """
@@ -87,7 +88,7 @@ def write_frames(target: str, frames: Sequence[RawFrame], interface: Interface) 
 
 
 class RotatingWriter(CaptureWriter):
-    """Writes file after file."""
+    """Writes a series of files."""
 
     def __init__(
         self,
@@ -103,20 +104,20 @@ class RotatingWriter(CaptureWriter):
         self._rotation = rotation
         self._dropped = dropped
         self._snaplen = snaplen
-        #: Drops of which earlier files tell.
+        #: Drops already written to earlier files.
         self._told = 0
-        #: How many files were begun.
+        #: Number of files begun.
         self.begun = 0
-        #: The first and the latest time in the last one.
+        #: The first and the latest time in the last file.
         self._first_ns = self._latest_ns = 0
-        #: The files that there are, the oldest first.
+        #: The existing files, oldest first.
         self.paths: list[Path] = []
-        #: Frames before each of them.
+        #: Number of frames before each of them.
         self._before: list[int] = []
         self._file = self._begin(datetime.now())
 
     def write(self, records: Records, rows: Rows | None = None) -> None:
-        """Add the frames of a block, or those in `rows`, to as many files as it takes."""
+        """Add the frames of a block, or those in `rows`, to as many files as needed."""
         left, start = numbers_of(records, rows), 0
         while (fitting := self._fitting(records, left)) < len(left):
             until = int(left[fitting])
@@ -130,16 +131,16 @@ class RotatingWriter(CaptureWriter):
         self.count += len(left)
 
     def close(self) -> None:
-        """End the last file."""
+        """Close the last file."""
         self._file.close()
 
     @property
     def kept(self) -> int:
-        """Frames in the files that there are."""
+        """Number of frames in the existing files."""
         return self.count - self._before[0]
 
     def _fitting(self, records: Records, rows: NDArray[np.intp]) -> int:
-        """Return how many of these frames the file still takes: one at least, if it is empty."""
+        """Return how many of these frames still fit into the file: at least one, if it is empty."""
         if not len(rows):
             return 0
         times_ns, fitting, is_empty = records.time_ns[rows], len(rows), self._file.count == 0
@@ -168,7 +169,7 @@ class RotatingWriter(CaptureWriter):
         return writer
 
     def _remove_oldest(self) -> None:
-        """Remove the files that are too many."""
+        """Remove the oldest files until only `files_max` remain."""
         while self._rotation.files_max is not None and len(self.paths) > self._rotation.files_max:
             oldest = self.paths.pop(0)
             del self._before[0]
@@ -178,13 +179,13 @@ class RotatingWriter(CaptureWriter):
                 raise CaptureError(f"{oldest}: cannot be removed: {error.strerror or error}") from None
 
     def _dropped_since(self) -> int:
-        """Return the frames lost since the last file was asked for them."""
+        """Return the frames lost since the last call."""
         before, self._told = self._told, self._dropped()
         return self._told - before
 
 
 def part_of(records: Records, part: slice) -> Records:
-    """Return some rows of a block that follow each other."""
+    """Return consecutive rows of a block."""
     columns = {
         each.name: column[part]
         for each in fields(records)
