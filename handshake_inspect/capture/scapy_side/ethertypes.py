@@ -1,7 +1,7 @@
-"""From an Ethertype to IP, through Scapy: tags, labels and the frames within frames.
+"""From an Ethertype to IP, through Scapy: tags, labels and frames within frames.
 
-In: a place that is an Ethernet frame, or what an Ethertype says of the octets behind it. Out: the place further in.
-IEEE 802.1Q and 802.1ah, RFC 3032 (MPLS), RFC 4385 and 4448 (pseudowires), RFC 6325 (TRILL), RFC 8300 (NSH).
+In: a place that is an Ethernet frame, or that an Ethertype identifies. Out: the place further in. IEEE 802.1Q and
+802.1ah, RFC 3032 (MPLS), RFC 4385 and 4448 (pseudowires), RFC 6325 (TRILL), RFC 8300 (NSH).
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ IPV4, IPV6, ARP, PPPOE, PPPOE_DISCOVERY = 0x0800, 0x86DD, 0x0806, 0x8864, 0x8863
 MPLS, VLAN_TYPES = (0x8847, 0x8848), (0x8100, 0x88A8, 0x9100, 0x9200, 0x9300)
 #: Smaller values of the type field are the length of LLC.
 SMALLEST_ETHERTYPE = 0x600
-#: Ethertype -> kind of the place behind it.
+#: Ethertype -> kind of the place after it.
 ETHERTYPES = {
     IPV4: "ipv4", IPV6: "ipv6", PPPOE: "pppoe", 0x6558: "ethernet", 0x880B: "ppp", 0x894F: "nsh", 0x88E7: "802.1ah",
     0x8903: "fabricpath", 0x8926: "vntag", 0x8909: "cmd", 0x22F3: "trill", 0x892F: "hsr",
     0x893F: "etag", 0xF1C1: "rtag", 0x88E5: "macsec",
     **dict.fromkeys(MPLS, "mpls"), **dict.fromkeys(VLAN_TYPES, "vlan"),
 }  # fmt: skip
-#: Ethertypes besides IP's by which the Ethernet frame of a pseudowire is recognised.
+#: Ethertypes beside IP's by which the Ethernet frame of a pseudowire is recognised.
 KNOWN_ETHERTYPES = frozenset((ARP, PPPOE, PPPOE_DISCOVERY, *MPLS, *VLAN_TYPES))
-#: What LLC begins with if SNAP follows, or IP.
+#: First octets of LLC before SNAP, and before IP.
 SNAP_LLC, IP_LLC = b"\xaa\xaa\x03", b"\x06\x06\x03"
 
 
 def ethernet(place: Place) -> Iterator[Place]:
-    """Ethernet: addresses, then an Ethertype or the length of LLC."""
+    """Read Ethernet: addresses, then an Ethertype or the length of LLC."""
     header, octets = header_at(place, layers.Ether, 14, "Ethernet header")
     yield place.after(octets, "ethertype", header.type)
 
 
 def ethertype(place: Place) -> Iterator[Place]:
-    """Whatever the Ethertype says; smaller numbers are the length of LLC."""
+    """Continue by the Ethertype; smaller numbers are the length of LLC."""
     if place.number in ETHERTYPES:
         yield place.after(0, ETHERTYPES[place.number])
     elif place.number < SMALLEST_ETHERTYPE:
@@ -49,15 +49,15 @@ def ethertype(place: Place) -> Iterator[Place]:
 
 @dataclass(frozen=True)
 class Tag:
-    """A header of fixed length that ends with an Ethertype, or stands before a whole Ethernet frame."""
+    """A header of fixed length that ends with an Ethertype, or comes before a whole Ethernet frame."""
 
     header: Any
     octets: int
-    #: What it is called where it was cut.
+    #: Its name in the message about a truncated one.
     name: str
-    #: The word for it, of the fields of the header.
+    #: Its word in the encapsulation, formatted with the fields of the header.
     word: str
-    #: Kind of the place behind it; "ethertype": as the header's `type` says.
+    #: Kind of the place after it; "ethertype": by the header's `type`.
     below: str = "ethertype"
 
 
@@ -75,7 +75,7 @@ TAGS = {
 
 
 def tag(place: Place) -> Iterator[Place]:
-    """One of TAGS; the options of TRILL are counted in words of 4 octets."""
+    """Read one of TAGS; the options of TRILL are counted in words of 4 octets."""
     kind = TAGS[place.kind]
     header, octets = header_at(place, kind.header, kind.octets, kind.name)
     options = 4 * header.words if place.kind == "trill" else 0
@@ -84,7 +84,7 @@ def tag(place: Place) -> Iterator[Place]:
 
 
 def macsec(place: Place) -> Iterator[Place]:
-    """MACsec (IEEE 802.1AE §9) that only protects integrity; the channel may follow the tag, then an Ethertype."""
+    """Read MACsec (IEEE 802.1AE §9) without encryption; the channel may follow the tag, then an Ethertype."""
     header, octets = header_at(place, layers.MacSec, 6, "MACsec tag")
     if header.version or header.encrypted or header.changed:
         raise Unread("MACsec")
@@ -96,7 +96,7 @@ def macsec(place: Place) -> Iterator[Place]:
 
 
 def nsh(place: Place) -> Iterator[Place]:
-    """Network service header (RFC 8300 §2.2): its length in words of 4 octets, and what follows."""
+    """Read a network service header (RFC 8300 §2.2): its length in words of 4 octets, and the next protocol."""
     kinds = {1: "ipv4", 2: "ipv6", 3: "ethernet", 4: "nsh", 5: "mpls"}
     header, _ = header_at(place, layers.NshStart, 4, "NSH header")
     if header.nextproto not in kinds or header.length < 2:
@@ -105,7 +105,7 @@ def nsh(place: Place) -> Iterator[Place]:
 
 
 def mpls(place: Place) -> Iterator[Place]:
-    """One label of RFC 3032 §2.1; below the last, IP or a pseudowire with or without control word (RFC 4448 §4)."""
+    """Read one label (RFC 3032 §2.1); after the last, IP or a pseudowire with or without control word (RFC 4448 §4)."""
     header, octets = header_at(place, layers.MPLS, 4, "MPLS label")
     below = place.after(octets, "mpls").named(f"mpls:{header.label}")
     if not header.s:
@@ -124,7 +124,7 @@ def mpls(place: Place) -> Iterator[Place]:
 
 
 def looks_like_ethernet(place: Place) -> bool:
-    """Return whether octets of unknown kind begin with an Ethernet header, by its type and by what follows.
+    """Return whether octets of unknown kind begin with an Ethernet header, by its type and the octets after it.
 
     A length counts only before LLC with SNAP or with IP's own SAP: nearly any two octets could be one.
     """
@@ -139,7 +139,7 @@ def looks_like_ethernet(place: Place) -> bool:
 
 
 def looks_like_ip(place: Place) -> str | None:
-    """Return the kind of place, if octets of unknown kind begin with an IP header whose length fits."""
+    """Return the kind of place if octets of unknown kind begin with an IP header whose length fits; else None."""
     octets = place.octets
     if len(octets) >= 20 and octets[0] >> 4 == 4 and octets[0] & 0xF >= 5:
         return "ipv4" if int.from_bytes(octets[2:4]) <= place.original else None

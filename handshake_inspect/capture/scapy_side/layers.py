@@ -1,12 +1,12 @@
-"""Headers as Scapy's classes: those that it has, and small ones for those that it has not.
+"""Headers as Scapy's classes: its own, and small ones for headers that it lacks.
 
 In: octets that begin with a header. Out: the header's fields, read by Scapy's `fields_desc`, and nothing further in:
-what follows is for `links`, `tunnels` and `packets` to choose, by the rules of the specifications
-and not by Scapy's guesses. Only what goes through Scapy imports this module; its import loads Scapy.
+`links`, `tunnels` and `packets` choose the next header, by the rules of the specifications and not by Scapy's guesses.
+Only code that uses Scapy imports this module, as its import loads Scapy.
 """
 
 # mypy: allow-subclassing-any
-# Scapy's classes have no types in strict eyes.
+# Scapy's classes have no types in mypy's strict mode.
 
 from __future__ import annotations
 
@@ -69,17 +69,17 @@ __all__ = [  # noqa: RUF022 (by name)
 
 
 def read_header(kind: Any, octets: bytes, at_least: int) -> tuple[Any, int] | None:
-    """Return the header of class `kind` that `octets` begin with, and its length; None if they end in it.
+    """Return the header of class `kind` at the beginning of `octets`, and its length; None if it is truncated.
 
     `at_least`: octets that every header of this class has (Scapy takes missing bits for zeros).
     """
     if len(octets) < at_least:
         return None
     header = kind()
-    header.original = octets  # some fields are aligned by it
+    header.original = octets  # some fields are aligned relative to it
     try:
         rest = header.do_dissect(octets)
-    except Exception:  # Scapy's fields raise anything where octets are missing
+    except Exception:  # Scapy's fields raise any exception if octets are missing
         return None
     return header, len(octets) - len(rest)
 
@@ -88,13 +88,13 @@ def read_header(kind: Any, octets: bytes, at_least: int) -> tuple[Any, int] | No
 
 
 class RadioTapStart(Packet):
-    """Radiotap as far as its flags, which say whether a pad stands behind the 802.11 header."""
+    """Radiotap up to its flags, which include whether the 802.11 header is followed by a pad."""
 
     fields_desc = RadioTap.fields_desc[: [field.name for field in RadioTap.fields_desc].index("Flags") + 1]
 
 
 class PrismStart(Packet):
-    """Prism's code and length, in the order of a little-endian host."""
+    """Prism's code and length, in the byte order of a little-endian host."""
 
     fields_desc = (LEIntField("msgcode", 0x44), LEIntField("msglen", 144))
 
@@ -106,13 +106,13 @@ class PfLogStart(Packet):
 
 
 class PktapStart(Packet):
-    """Apple's PKTAP: length, kind of record, link type of what follows; more that does not matter here."""
+    """Apple's PKTAP: length, kind of record, link type of the payload; further fields are not needed."""
 
     fields_desc = (LEIntField("length", 108), LEIntField("next", 1), LEIntField("dlt", 1))
 
 
 class JuniperStart(Packet):
-    """Juniper: magic; an extension follows; there is no link header."""
+    """Juniper: magic, and the flags for an extension and for a missing link header."""
 
     fields_desc = (
         StrFixedLenField("magic", b"MGC", 3), BitField("extended", 0, 1), BitField("reserved", 0, 5),
@@ -127,19 +127,19 @@ class Subframe(Packet):
 
 
 class NflogAttribute(Packet):
-    """Linux NFLOG: length and type of an attribute, in the order of a little-endian host."""
+    """Linux NFLOG: length and type of an attribute, in the byte order of a little-endian host."""
 
     fields_desc = (LEShortField("len", 4), LEShortField("type", 0))
 
 
 class Infiniband(Packet):
-    """RFC 4391 §6 behind 40 octets of addresses."""
+    """RFC 4391 §6 after 40 octets of addresses."""
 
     fields_desc = (StrFixedLenField("route", b"", 40), ShortField("type", 0x0800), ShortField("reserved", 0))
 
 
 class Enc(Packet):
-    """OpenBSD's enc: family in host order, SPI, flags."""
+    """OpenBSD's enc: family in host byte order, SPI, flags."""
 
     fields_desc = (StrFixedLenField("family", b"", 4), IntField("spi", 0), IntField("flags", 0))
 
@@ -151,7 +151,7 @@ class Fddi(Packet):
 
 
 class TokenRing(Packet):
-    """IEEE 802.5: access and frame control; the first bit of the source says that a route follows."""
+    """IEEE 802.5: access and frame control; the first bit of the source is set if a route follows."""
 
     fields_desc = (
         ByteField("ac", 0x10), BitField("type", 1, 2), BitField("control", 0, 6), StrFixedLenField("dst", b"", 6),
@@ -166,7 +166,7 @@ class SunAtm(Packet):
 
 
 class FrameRelay(Packet):
-    """Q.922's address of two octets; the last bit of each says whether it is the last."""
+    """Q.922's address of two octets; the last bit of each is set in the last one."""
 
     fields_desc = (
         BitField("upper", 0, 6), BitField("cr", 0, 1), BitField("more", 0, 1), BitField("lower", 0, 4),
@@ -174,11 +174,11 @@ class FrameRelay(Packet):
     )  # fmt: skip
 
 
-# --- behind an Ethertype ----------------------------------------------------------------------------------------------
+# --- after an Ethertype -----------------------------------------------------------------------------------------------
 
 
 class FabricPath(Packet):
-    """Cisco FabricPath behind its outer Ethernet header."""
+    """Cisco FabricPath after its outer Ethernet header."""
 
     fields_desc = (BitField("ftag", 0, 10), BitField("ttl", 0, 6))
 
@@ -241,24 +241,24 @@ class HsrTag(Packet):
     fields_desc = (BitField("path", 0, 4), BitField("size", 0, 12), ShortField("sequence", 0), ShortField("type", 0))
 
 
-# --- behind IP and UDP ------------------------------------------------------------------------------------------------
+# --- after IP and UDP -------------------------------------------------------------------------------------------------
 
 
 class Extension(Packet):
-    """RFC 8200 §4: what all extension headers begin with."""
+    """RFC 8200 §4: the first fields of all extension headers."""
 
     fields_desc = (ByteField("nh", 59), ByteField("len", 0))
 
 
 class EoIp(Packet):
-    """MikroTik's Ethernet over IP: GRE of version 1, of which the key is a length and the tunnel."""
+    """MikroTik's Ethernet over IP: GRE of version 1, whose key is a length and the tunnel."""
 
     fields_desc = (ShortField("flags", 0x2001), ShortField("type", 0x6400), ShortField("length", 0),
                    LEShortField("tunnel", 0))  # fmt: skip
 
 
 class Lisp(Packet):
-    """RFC 9300 §5.3; the instance is there if its flag is set."""
+    """RFC 9300 §5.3; the instance is valid if its flag is set."""
 
     fields_desc = (
         BitField("flags", 0, 4), BitField("has_instance", 0, 1), BitField("more_flags", 0, 3),

@@ -2,7 +2,7 @@
 
 In: a place of a link type. Out: the place further in. The layouts are those of the tcpdump project's list of link-layer
 header types; RFC 1661 and 1662 (PPP), RFC 2516 (PPPoE), IEEE 802.2 and RFC 1042 (LLC, SNAP), RFC 2427 (frame relay).
-802.11 is read in `scapy_wlan`.
+802.11 is read in `wlan`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from handshake_inspect.capture.scapy_side import layers as layers
 from handshake_inspect.capture.scapy_side.ethertypes import IP_LLC, SNAP_LLC
 from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, fixed_header_at, header_at
 
-#: Link type -> octets to skip, and the kind of the place behind them.
+#: Link type -> octets to skip, and the kind of the place after them.
 LINK_TYPES = {
     0: (0, "loopback"), 1: (0, "ethernet"), 6: (0, "token ring"), 9: (0, "ppp"), 10: (0, "fddi"), 12: (0, "raw"),
     14: (0, "raw"), 50: (0, "ppp"), 51: (0, "pppoe"), 100: (0, "llc"), 101: (0, "raw"), 104: (0, "hdlc"),
@@ -26,29 +26,29 @@ LINK_TYPES = {
     240: (4, "ethernet"), 242: (0, "infiniband"), 276: (0, "cooked"),
 }  # fmt: skip
 LINUX_SLL2, PPP_PPPD = 276, 166
-#: Devices of Linux whose cooked frames have no Ethertype; link type of Juniper -> kind of the place behind its header.
+#: Devices of Linux whose cooked frames have no Ethertype; link type of Juniper -> kind of the place after its header.
 DEVICES = {770: "frame relay", 803: "radiotap"}
 NETLINK = 824
 JUNIPER = {178: "ethernet", 179: "ppp", 180: "frame relay", 181: "hdlc"}
 #: Address families of BSD; that of IPv6 differs by system, and NFLOG has Linux's.
 AF_INET, AF_INET6 = 2, (10, 24, 28, 30)
-#: PPP protocol -> kind of the place behind it.
+#: PPP protocol -> kind of the place after it.
 PPP_PROTOCOLS = {0x0021: "ipv4", 0x0057: "ipv6", 0x0281: "mpls", 0x0283: "mpls"}
 #: Addresses of Cisco's HDLC: unicast and multicast; PPP's is 0xFF.
 CISCO_ADDRESSES = (0x0F, 0x8F)
-#: Network layer protocol identifiers (RFC 2427 §3) -> kind of the place behind them.
+#: Network layer protocol identifiers (RFC 2427 §3) -> kind of the place after them.
 NLPIDS = {0xCC: "ipv4", 0x8E: "ipv6", 0xCF: "ppp", 0x80: "snap"}
 ROUTED_NLPIDS, OSI_LLC = (0xCC, 0x8E, 0xCF), b"\xfe\xfe\x03"
 #: Organisation and types of bridged Ethernet (RFC 2427 §4.2, RFC 2684 §5.2).
 BRIDGING_OUI, BRIDGED_ETHERNET = 0x0080C2, (1, 7)
 #: Organisations whose SNAP types are Ethertypes: RFC 1042's, and the bridge tunnel of IEEE 802.1H.
 ETHERTYPE_OUIS = (0x000000, 0x0000F8)
-#: Linux NFLOG: the attribute that is the packet; bits of the type that are flags.
+#: Linux NFLOG: the type of the attribute with the packet; mask of the type without flags.
 NFULA_PAYLOAD, NLA_TYPE_MASK = 9, 0x3FFF
 
 
 def link(place: Place) -> Iterator[Place]:
-    """A frame of a link type; in those that we do not name, Scapy's own classes look for an IP packet."""
+    """Read a frame of a link type; for types not in LINK_TYPES, Scapy's own classes search for an IP packet."""
     if place.number not in LINK_TYPES:
         yield from whatever_scapy_finds(place)
         return
@@ -60,7 +60,7 @@ def link(place: Place) -> Iterator[Place]:
 
 
 def whatever_scapy_finds(place: Place) -> Iterator[Place]:
-    """Cut a frame by Scapy's classes, and go on with the first IP packet in it."""
+    """Dissect a frame by Scapy's classes, and continue with the first IP packet in it."""
     name = f"{LINK_TYPE_NAMES.get(place.number, f'link type {place.number}')} frame"
     if place.number not in layers.conf.l2types.num2layer:
         raise Unread(name)
@@ -76,19 +76,19 @@ def whatever_scapy_finds(place: Place) -> Iterator[Place]:
 
 
 def by_family(place: Place, family: int) -> Iterator[Place]:
-    """An address family: AF_INET6 differs by system."""
+    """Continue by an address family: AF_INET6 differs by system."""
     if family != AF_INET and family not in AF_INET6:
         raise Unread(f"address family {family}")
     yield place.after(0, "ipv4" if family == AF_INET else "ipv6")
 
 
 def host_order(octets: bytes) -> int:
-    """Return a small number in whichever byte order it is small."""
+    """Return a small number in the byte order in which it is smaller."""
     return min(int.from_bytes(octets, "big"), int.from_bytes(octets, "little"))
 
 
 def raw(place: Place) -> Iterator[Place]:
-    """No link header: the version of IP tells."""
+    """Read a frame without link header, by the version of IP."""
     if not place.octets:
         raise Unread("empty frame")
     version = place.octets[0] >> 4
@@ -98,14 +98,14 @@ def raw(place: Place) -> Iterator[Place]:
 
 
 def loopback(place: Place) -> Iterator[Place]:
-    """BSD NULL and LOOP: a family, in the order of the host or of the network."""
+    """Read BSD NULL and LOOP: a family, in the byte order of the host or of the network."""
     header, octets = header_at(place, layers.LoopbackOpenBSD, 4, "BSD loopback header")
     family = host_order(header.type.to_bytes(4, "big"))
     yield from by_family(place.after(octets, "ip"), family if family <= 0xFFFF else 0)
 
 
 def cooked(place: Place) -> Iterator[Place]:
-    """Linux cooked, v1 and v2: the protocol is an Ethertype."""
+    """Read Linux cooked, v1 and v2: the protocol is an Ethertype."""
     kind, octets = (layers.CookedLinuxV2, 20) if place.number == LINUX_SLL2 else (layers.CookedLinux, 16)
     header, _ = header_at(place, kind, octets, "Linux cooked header")
     if header.lladdrtype in DEVICES:
@@ -117,19 +117,19 @@ def cooked(place: Place) -> Iterator[Place]:
 
 
 def ppi(place: Place) -> Iterator[Place]:
-    """Per-Packet Information: its length, and the link type behind it."""
+    """Read Per-Packet Information: its length, and the link type of the payload."""
     header = fixed_header_at(place, layers.PPI, 8, "PPI header")
     yield from told(place, header.len, 8, header.dlt, "PPI")
 
 
 def pktap(place: Place) -> Iterator[Place]:
-    """Apple's PKTAP says the same."""
+    """Read Apple's PKTAP: its length, and the link type of the payload."""
     header, _ = header_at(place, layers.PktapStart, 12, "PKTAP header")
     yield from told(place, header.length, 12, header.dlt, "PKTAP")
 
 
 def told(place: Place, octets: int, least: int, link_type: int, name: str) -> Iterator[Place]:
-    """A header that says its length and the link type of what follows."""
+    """Continue after a header with its own length and the link type of the payload."""
     if not least <= octets <= len(place.octets):
         raise Unread(f"truncated {name} header")
     if link_type >= 1 << 16:
@@ -140,7 +140,7 @@ def told(place: Place, octets: int, least: int, link_type: int, name: str) -> It
 
 
 def juniper(place: Place) -> Iterator[Place]:
-    """Juniper: magic, flags, perhaps an extension; then the link header, or four octets and IP."""
+    """Read Juniper: magic, flags, an optional extension; then the link header, or four octets and IP."""
     header, octets = header_at(place, layers.JuniperStart, 4, "Juniper header")
     if header.magic != b"MGC":
         raise Unread("Juniper header")
@@ -153,7 +153,7 @@ def juniper(place: Place) -> Iterator[Place]:
 
 
 def ip_over_1394(place: Place) -> Iterator[Place]:
-    """Apple's IP over IEEE 1394: an Ethertype, behind the addresses."""
+    """Read Apple's IP over IEEE 1394: an Ethertype, after the addresses."""
     if len(place.octets) < 2:
         raise Unread("truncated IP over IEEE 1394 header")
     yield place.after(2, "ethertype", int.from_bytes(place.octets[:2]))
@@ -163,9 +163,9 @@ def ip_over_1394(place: Place) -> Iterator[Place]:
 
 
 def ppp(place: Place) -> Iterator[Place]:
-    """PPP: address and control may be left out (RFC 1662 §3.1), the protocol may be one octet (RFC 1661 §6.5).
+    """Read PPP: address and control are optional (RFC 1662 §3.1), the protocol may have one octet (RFC 1661 §6.5).
 
-    In link type 50, Cisco's HDLC may stand instead; pppd puts a direction in the place of the address.
+    Link type 50 may have Cisco's HDLC instead; pppd replaces the address by a direction.
     """
     if place.number == 50 and place.octets[:1] and place.octets[0] in CISCO_ADDRESSES:
         yield place.after(0, "hdlc")
@@ -181,7 +181,7 @@ def ppp(place: Place) -> Iterator[Place]:
 
 
 def pppoe(place: Place) -> Iterator[Place]:
-    """PPP over Ethernet (RFC 2516 §4): version and type are 1; code 0 is a session."""
+    """Read PPP over Ethernet (RFC 2516 §4): version and type are 1; code 0 is a session."""
     header, octets = header_at(place, layers.PPPoE, 6, "PPPoE header")
     if (header.version, header.type, header.code) != (1, 1, 0):
         raise Unread("PPPoE discovery")
@@ -189,13 +189,13 @@ def pppoe(place: Place) -> Iterator[Place]:
 
 
 def hdlc(place: Place) -> Iterator[Place]:
-    """Cisco HDLC: address, control, Ethertype."""
+    """Read Cisco HDLC: address, control, Ethertype."""
     header, octets = header_at(place, layers.CHDLC, 4, "Cisco HDLC header")
     yield place.after(octets, "ethertype", header.proto)
 
 
 def frame_relay(place: Place) -> Iterator[Place]:
-    """Frame relay: an address of two octets, then RFC 2427's control and NLPID, or Cisco's Ethertype."""
+    """Read frame relay: an address of two octets, then RFC 2427's control and NLPID, or Cisco's Ethertype."""
     header, octets = header_at(place, layers.FrameRelay, 2, "frame relay header")
     below = place.after(octets, "ethertype")
     if header.more or not header.end or len(below.octets) < 4:
@@ -203,7 +203,7 @@ def frame_relay(place: Place) -> Iterator[Place]:
     if below.octets[0] != 3:
         yield below.after(2, "ethertype", int.from_bytes(below.octets[:2]))
         return
-    # RFC 2427 §3: a pad may stand between control and NLPID.
+    # RFC 2427 §3: there may be a pad between control and NLPID.
     at = 2 if below.octets[1] == 0 else 1
     if below.octets[at] not in NLPIDS:
         raise Unread("frame relay")
@@ -214,7 +214,7 @@ def frame_relay(place: Place) -> Iterator[Place]:
 
 
 def llc(place: Place) -> Iterator[Place]:
-    """IEEE 802.2: SNAP, or IP's own SAP; RFC 2684 §5.1 and RFC 2364 §4: an NLPID behind that of OSI."""
+    """Read IEEE 802.2: SNAP, or IP's own SAP; RFC 2684 §5.1 and RFC 2364 §4: an NLPID after that of OSI."""
     if place.octets[:3] == IP_LLC:
         yield place.after(3, "ipv4")
     elif place.octets[:3] == OSI_LLC and int.from_bytes(place.octets[3:4]) in ROUTED_NLPIDS:
@@ -226,7 +226,10 @@ def llc(place: Place) -> Iterator[Place]:
 
 
 def snap(place: Place) -> Iterator[Place]:
-    """RFC 1042: an organisation and a type. The place's number is how many octets align bridged Ethernet behind it."""
+    """Read SNAP (RFC 1042): an organisation and a type.
+
+    The place's number is how many octets of padding come before bridged Ethernet.
+    """
     header, octets = header_at(place, layers.SNAP, 5, "SNAP header")
     if header.OUI == BRIDGING_OUI and header.code in BRIDGED_ETHERNET:
         yield place.after(octets + place.number, "ethernet")
@@ -237,7 +240,7 @@ def snap(place: Place) -> Iterator[Place]:
 
 
 def fddi(place: Place) -> Iterator[Place]:
-    """FDDI: frames of class LLC, asynchronous or synchronous."""
+    """Read FDDI: frames of class LLC, asynchronous or synchronous."""
     header, octets = header_at(place, layers.Fddi, 13, "FDDI header")
     if header.fc & 0x70 != 0x50:
         raise Unread("FDDI frame without LLC")
@@ -245,7 +248,7 @@ def fddi(place: Place) -> Iterator[Place]:
 
 
 def token_ring(place: Place) -> Iterator[Place]:
-    """IEEE 802.5: frames of type LLC; a route may follow the addresses, its length in the first octet."""
+    """Read IEEE 802.5: frames of type LLC; a route may follow the addresses, with its length in the first octet."""
     header, octets = header_at(place, layers.TokenRing, 14, "token ring header")
     if header.type != 1:
         raise Unread("token ring frame without LLC")
@@ -254,7 +257,7 @@ def token_ring(place: Place) -> Iterator[Place]:
 
 
 def sunatm(place: Place) -> Iterator[Place]:
-    """SunATM: traffic of type LLC."""
+    """Read SunATM: traffic of type LLC."""
     header, octets = header_at(place, layers.SunAtm, 4, "SunATM header")
     if header.type != 2:
         raise Unread("SunATM frame without LLC")
@@ -265,19 +268,19 @@ def sunatm(place: Place) -> Iterator[Place]:
 
 
 def infiniband(place: Place) -> Iterator[Place]:
-    """IP over Infiniband."""
+    """Read IP over Infiniband."""
     header, octets = header_at(place, layers.Infiniband, 44, "IP over Infiniband header")
     yield place.after(octets, "ethertype", header.type)
 
 
 def enc(place: Place) -> Iterator[Place]:
-    """OpenBSD's enc: a family in the order of the host."""
+    """Read OpenBSD's enc: a family in host byte order."""
     header, octets = header_at(place, layers.Enc, 12, "OpenBSD enc header")
     yield from by_family(place.after(octets, "ip"), host_order(header.family))
 
 
 def pflog(place: Place) -> Iterator[Place]:
-    """OpenBSD's packet filter log: the length leaves out the padding to 4 octets."""
+    """Read OpenBSD's packet filter log: its length does not include the padding to 4 octets."""
     header, _ = header_at(place, layers.PfLogStart, 2, "pflog header")
     octets = header.hdrlen + 3 & ~3
     if octets < 4 or len(place.octets) < octets:
@@ -286,7 +289,7 @@ def pflog(place: Place) -> Iterator[Place]:
 
 
 def nflog(place: Place) -> Iterator[Place]:
-    """Linux NFLOG: family, version, resource; attributes in the order of the host, each padded to 4 octets."""
+    """Read Linux NFLOG: family, version, resource; attributes in host byte order, each padded to 4 octets."""
     family = place.octets[0] if len(place.octets) >= 4 else 0
     for swapped in (False, True):
         at = 4

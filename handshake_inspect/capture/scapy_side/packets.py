@@ -1,8 +1,8 @@
 """Frames -> rows of segments, datagrams and ICMP errors, through Scapy.
 
 In: single frames. Out: the rows of a `Block`. Each place in a frame is read by the step of its kind, from outside to
-inside; this module has the steps of IP and of what becomes a row. RFC 791, RFC 8200, RFC 4302, RFC 9293 §3.1, RFC 768.
-Lengths are those of the IP header, as in `decode`; what holds no row is counted by kind.
+inside; this module has the steps of IP and of the protocols that become rows. RFC 791, RFC 8200, RFC 4302, RFC 9293
+§3.1, RFC 768. Lengths are those of the IP header, as in `decode`; frames without a row are counted by kind.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from handshake_inspect.table import (
 
 ICMP, IPV4_IN, TCP, UDP, IPV6_IN, FRAGMENT, AH, ICMPV6, IPCOMP = 1, 4, 6, 17, 41, 44, 51, 58, 108
 #: Headers between IPv6 and its payload (RFC 8200 §4): hop-by-hop, routing, fragment, AH, destination, mobility, HIP,
-#: shim6. In IPv4, AH alone begins such a chain.
+#: shim6. In IPv4, only AH begins such a chain.
 EXTENSIONS = (0, 43, FRAGMENT, AH, 60, 135, 139, 140)
 MOST_EXTENSIONS = 32
-#: Words of IP in IP, by the versions outside and inside.
+#: Words for IP in IP, by the outer and inner version.
 IP_IN_IP = {(4, 4): "ipip", (4, 6): "6in4", (6, 4): "4in6", (6, 6): "6in6"}
 SYN = 2
 #: Octets of a TCP header up to the window, the last field that is read.
@@ -55,7 +55,7 @@ T = TypeVar("T", bound=Table)
 
 
 class Collector:
-    """Dissects frames one by one and keeps their rows."""
+    """Dissects frames one by one and stores their rows."""
 
     def __init__(self, names: Names, capture: int, fragments: Reassembler) -> None:
         self.names = names
@@ -76,7 +76,7 @@ class Collector:
         return Block(segments, datagrams, self._table(IcmpErrorTable), self.unread)
 
     def add(self, raw: RawFrame, number: int) -> None:
-        """Dissect one frame and keep its rows; one that holds none is counted once, by what was met first."""
+        """Dissect one frame and store its rows; one without rows is counted once, by the first kind that was met."""
         self._frame = {
             "time_ns": raw.time_ns, "frame": number, "capture": self.capture, "packet_type": _packet_type(raw),
         }  # fmt: skip
@@ -91,7 +91,7 @@ class Collector:
                 further.extend(self._steps[place.kind](place))
             except Unread as unread:
                 met.append(str(unread))
-            except Exception as error:  # Scapy's dissectors raise anything on octets they did not expect
+            except Exception as error:  # Scapy's dissectors raise any exception on unexpected octets
                 met.append(f"frame that Scapy fails on ({type(error).__name__})")
             todo += reversed(further)
         if sum(map(len, self.rows.values())) == before:
@@ -100,7 +100,7 @@ class Collector:
     # --- IP -----------------------------------------------------------------------------------------------------------
 
     def _ipv4(self, place: Place) -> Iterator[Place]:
-        """RFC 791 §3.1. A total length of 0 is what segmentation offload leaves: then what is around says it."""
+        """Read RFC 791 §3.1. Segmentation offload leaves a total length of 0: then the length of the place counts."""
         ip = fixed_header_at(place, layers.IP, 20, "IPv4 header")
         octets = ip.ihl * 4
         if ip.version != 4 or octets < 20:
@@ -117,7 +117,7 @@ class Collector:
         yield from self._chain(place, below, {"ip_version": 4, **_ends(ip), "ip_id": ip.id, "ttl": ip.ttl})
 
     def _ipv6(self, place: Place) -> Iterator[Place]:
-        """RFC 8200 §3. A length of 0 is that of a jumbogram (RFC 2675): then what is around says it."""
+        """Read RFC 8200 §3. A jumbogram has a length of 0 (RFC 2675): then the length of the place counts."""
         ip = fixed_header_at(place, layers.IPv6, 40, "IPv6 header")
         if ip.version != 6:
             raise Unread("malformed IPv6 header")
@@ -125,7 +125,7 @@ class Collector:
         yield from self._chain(place, below, {"ip_version": 6, **_ends(ip), "ttl": ip.hlim})
 
     def _chain(self, ip: Place, place: Place, row: Row) -> Iterator[Place]:
-        """Follow the extension headers of the packet at `ip` (RFC 8200 §4); AH is one of them, and has a word."""
+        """Follow the extension headers of the packet at `ip` (RFC 8200 §4), including AH, which adds a word."""
         chain = (AH,) if ip.kind == "ipv4" else EXTENSIONS
         for _ in range(MOST_EXTENSIONS):
             if place.number not in chain:
@@ -150,7 +150,7 @@ class Collector:
     def _whole(
         self, ip: Place, below: Place, header: bytes, identification: int, position: int, more: bool
     ) -> Iterator[Place]:
-        """Hand a fragment to the reassembler; yield the packet that it completes, as it stands in this frame."""
+        """Add a fragment to the reassembler; yield the packet that it completes, as if it were in this frame."""
         fragment = Fragment(
             ip.octets[0] >> 4, header, below.number, identification,
             bounded_number(self.names.tunnel, " ".join(ip.keys)), position, more, below.octets, below.original,
@@ -166,7 +166,7 @@ class Collector:
         )  # fmt: skip
 
     def _payload(self, place: Place, row: Row) -> Iterator[Place]:
-        """What the protocol of an IP packet says: a row, or a place further in."""
+        """Continue by the protocol of an IP packet: store a row, or yield a place further in."""
         version = row["ip_version"]
         if place.number in (IPV4_IN, IPV6_IN):
             word = IP_IN_IP[version, 4 if place.number == IPV4_IN else 6]
@@ -187,9 +187,9 @@ class Collector:
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     def _tcp(self, place: Place, row: Row) -> None:
-        """RFC 9293 §3.1. Scapy gives up on a header for one option that it cannot cut: it gets none."""
+        """Read RFC 9293 §3.1, without options: Scapy fails on a header if it cannot dissect one of its options."""
         _expect(place, 20, "TCP", needed=NEEDED_OF_TCP)
-        octets = place.octets.ljust(20, b"\0")  # what may be cut off is not read
+        octets = place.octets.ljust(20, b"\0")  # the last fields, which may be cut off, are not read
         without_options = octets[:12] + bytes([0x50 | octets[12] & 0xF]) + octets[13:20]
         tcp = fixed_header_at(replace(place, octets=without_options), layers.TCP, 20, "TCP header")
         header = (octets[12] >> 4) * 4
@@ -203,9 +203,9 @@ class Collector:
         })  # fmt: skip
 
     def _options(self, options: bytes, whole: int, flags: int) -> Row:
-        """Return the columns that an option list gives; the timestamps have columns, and are zero in the list.
+        """Return the columns from an option list; timestamps have their own columns, and are set to zero in the list.
 
-        `whole`: octets of the list, as far as they were captured or not.
+        `whole`: length of the list in octets, captured or not.
         """
         row: Row = {}
         if len(options) < whole and len(options) % WORD_OCTETS == 0:
@@ -218,7 +218,7 @@ class Collector:
         return {**row, "options": number_of(options, found, self.names.options, is_syn=bool(flags & SYN))}
 
     def _udp(self, place: Place, row: Row) -> Iterator[Place]:
-        """RFC 768: a tunnel, or a row. Its own length counts where it fits, as options may follow (RFC 9868)."""
+        """Read RFC 768: a tunnel, or a row. UDP's length counts if it fits, as options may follow it (RFC 9868)."""
         _expect(place, 8, "UDP", needed=8)
         udp = fixed_header_at(place, layers.UDP, 8, "UDP header")
         length = udp.len if 8 <= udp.len <= place.original else place.original
@@ -230,14 +230,14 @@ class Collector:
         self._keep(DatagramTable, place, {**row, **columns})
 
     def _icmp(self, place: Place, row: Row) -> None:
-        """RFC 792, RFC 4443: errors that quote TCP or UDP."""
+        """Read RFC 792, RFC 4443: errors that quote TCP or UDP."""
         message = read_message(place.octets, row["ip_version"])
         if message is None:
             raise Unread("ICMP" if row["ip_version"] == 4 else "ICMPv6")
         self._keep(IcmpErrorTable, place, {**carried(row), **dict(zip(COLUMNS, message, strict=True))})
 
     def _keep(self, table: type[Table], place: Place, row: Row) -> None:
-        """Keep a row, with what is around it."""
+        """Store a row, with its encapsulation."""
         words, keys = " ".join(place.words), " ".join(place.keys)
         self.rows[table].append({
             **self._frame, **row, "encapsulation": bounded_number(self.names.encapsulation, words),
@@ -259,7 +259,7 @@ def decompressed(place: Place) -> Place:
 
 
 def _expect(place: Place, octets: int, name: str, *, needed: int) -> None:
-    """Raise Unread unless a transport header has its `octets`, of which those `needed` were captured."""
+    """Raise Unread unless a transport header can have its `octets`, with `needed` octets of it captured."""
     if place.original < octets:
         raise Unread(f"malformed {name} header")
     if len(place.octets) < needed:
@@ -267,7 +267,7 @@ def _expect(place: Place, octets: int, name: str, *, needed: int) -> None:
 
 
 def _packet_type(raw: RawFrame) -> int:
-    """Return the Linux packet type: of the cooked header, or what the source knew."""
+    """Return the Linux packet type: that of the cooked header, else that of the source."""
     kind = {LINUX_SLL: layers.CookedLinux, LINUX_SLL2: layers.CookedLinuxV2}.get(raw.link_type)
     found = kind and layers.read_header(kind, raw.octets, 16 if raw.link_type == LINUX_SLL else 20)
     return min(found[0].pkttype, PACKET_TYPE_UNKNOWN) if found else raw.packet_type

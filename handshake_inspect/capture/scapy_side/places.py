@@ -1,7 +1,7 @@
-"""A place in a frame where a header begins, and the way from one to the next.
+"""A place in a frame at which a header begins, and the step from one to the next.
 
-In: octets and what they are said to be. Out: the places further in, until one is an IP packet's transport. A step reads
-one header with a class of `layers` and yields what follows it; it raises `Unread` for what holds no TCP.
+In: octets and their kind. Out: the places further in, until one is an IP packet's transport. A step reads one header
+with a class of `layers` and yields the places after it; it raises `Unread` if there is no TCP, UDP or ICMP error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from handshake_inspect.capture.scapy_side.layers import read_header
 
-#: Headers around a transport; more are taken for damage.
+#: Headers around a transport; more are treated as damage.
 MOST_HEADERS = 64
 
 
@@ -23,31 +23,31 @@ class Place:
     #: Name of the step that reads them.
     kind: str
     octets: bytes
-    #: Octets from here on, on the wire: those that were not captured count too.
+    #: Octets from here on, on the wire: including those that were not captured.
     original: int
     #: Number that came with `kind`: a link type, Ethertype or IP protocol.
     number: int = 0
     #: Words for `Names.encapsulation` and `Names.tunnel`, outermost first.
     words: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    #: Headers before this one; packets in fragments that it is in; does it stand in an aggregate of 802.11?
+    #: Headers before this one; reassembled packets around it; whether it is in an 802.11 aggregate.
     depth: int = 0
     wholes: int = 0
     aggregate: bool = False
 
     def after(self, octets: int, kind: str, number: int = 0) -> Place:
-        """Return the place behind the first `octets`, which are of this header; 0 is another reading of this place."""
+        """Return the place after this header's `octets`; with 0 octets another interpretation of this place."""
         return replace(
             self, kind=kind, octets=self.octets[octets:], original=max(self.original - octets, 0), number=number,
             depth=self.depth + (octets > 0),
         )  # fmt: skip
 
     def sized(self, length: int) -> Place:
-        """Return the same with the length that a header gives it; what stands behind is padding."""
+        """Return the same place with the length from a header; octets after it are padding."""
         return replace(self, octets=self.octets[:length], original=length)
 
     def named(self, word: str, key: str = "") -> Place:
-        """Return the same, one word further in; `key`, if any, belongs to the key of a connection too."""
+        """Return the same place with one more word; `key`, if any, also becomes part of the key of a connection."""
         return replace(self, words=(*self.words, word), keys=(*self.keys, key) if key else self.keys)
 
 
@@ -55,7 +55,7 @@ Step = Callable[[Place], Iterator[Place]]
 
 
 class Unread(Exception):  # noqa: N818 (no error: what holds no row)
-    """What a place holds that has no row. The argument is its kind, as `Block.unread` counts it."""
+    """The content of a place that has no row. The argument is its kind, as `Block.unread` counts it."""
 
 
 def header_at(place: Place, kind: Any, at_least: int, name: str) -> tuple[Any, int]:
@@ -67,7 +67,7 @@ def header_at(place: Place, kind: Any, at_least: int, name: str) -> tuple[Any, i
 
 
 def fixed_header_at(place: Place, kind: Any, octets: int, name: str) -> Any:
-    """Return the header of class `kind`, of which the first `octets` are read and no options."""
+    """Return the header of class `kind`, of which the first `octets` are read, without options. Raises Unread."""
     found = read_header(kind, place.octets[:octets], octets)
     if found is None:
         raise Unread(f"truncated {name}")

@@ -1,6 +1,6 @@
-"""One ICMP error, read octet by octet: what `headers.icmp` reads of many together.
+"""Reads one ICMP error, octet by octet: the same as `headers.icmp` reads from many together.
 
-In: a message. Out: values of `IcmpErrorTable`. Scapy would read the quote as a packet, by the lengths in it, which some
+In: a message. Out: values of `IcmpErrorTable`. Scapy would read the quote as a packet, by its lengths, which some
 systems quote in their own byte order.
 """
 
@@ -20,7 +20,7 @@ from handshake_inspect.capture.headers.icmp import (
 )
 from handshake_inspect.tcp.icmp import ERRORS, FRAGMENTATION_NEEDED, TOO_BIG_6, UNREACHABLE
 
-#: What a message and its quote give, in this order.
+#: The columns from a message and its quote, in this order.
 COLUMNS = (
     "icmp_type", "icmp_code", "mtu", "ip_version", "protocol", "quoted_ip_id",
     "src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "has_seq", "seq", "quoted_flags",
@@ -43,7 +43,7 @@ def read_message(message: bytes, version: int) -> tuple[int, ...] | None:
 
 
 def _mtu(message: bytes, version: int) -> int:
-    """Return the MTU of the next hop; 0 where the message has none (RFC 1191 §4; RFC 4443 §3.2)."""
+    """Return the MTU of the next hop; 0 if the message has none (RFC 1191 §4; RFC 4443 §3.2)."""
     if version == 6:
         return int(struct.unpack_from("!I", message, 4)[0]) if message[0] == TOO_BIG_6 else 0
     needed = message[0] == UNREACHABLE and message[1] == FRAGMENTATION_NEEDED
@@ -51,13 +51,13 @@ def _mtu(message: bytes, version: int) -> int:
 
 
 def read_quote(packet: bytes) -> tuple[int, ...] | None:
-    """Return the values of COLUMNS from `ip_version` on; None for what is no TCP segment or UDP datagram.
+    """Return the values of COLUMNS from `ip_version` on; None if it is no TCP segment or UDP datagram.
 
-    The lengths in the quoted headers are not looked at: some systems quote them in their own byte order.
+    The lengths in the quoted headers are not used: some systems quote them in their own byte order.
     """
     if len(packet) >= 20 and packet[0] >> 4 == 4:
         at = (packet[0] & 0xF) * 4
-        # Only the first fragment has ports; later ones cannot be told apart.
+        # Only the first fragment has ports; later ones cannot be assigned to a connection.
         if at < 20 or struct.unpack_from("!H", packet, 6)[0] & 0x1FFF:
             return None
         protocol, at = _after_extensions(packet, packet[9], at, FOLLOWED[4])
@@ -80,7 +80,7 @@ def read_quote(packet: bytes) -> tuple[int, ...] | None:
 
 
 def _after_extensions(packet: bytes, protocol: int, at: int, followed: tuple[int, ...]) -> tuple[int, int]:
-    """Follow the headers in `followed`, the first of which stands at `at` and is `protocol`.
+    """Skip the headers in `followed`, the first of which begins at `at` and has the number `protocol`.
 
     Returns the protocol after them, and where it begins (RFC 8200 §4; AH: RFC 4302 §2).
     """

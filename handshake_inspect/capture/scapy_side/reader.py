@@ -1,8 +1,8 @@
-"""The same as `decode`, through Scapy's dissectors: for what we do not read ourselves, and as the oracle of what we do.
+"""The same as `decode`, through Scapy's dissectors: for headers that we do not read, and to check those that we do.
 
-In: some records of a block (`decode_records`), or a whole file or list of packets (`read`). Out: `Block`s with the
-same columns. What Scapy makes of a frame is in `packets`. Scapy is imported inside the functions, so that
-reading ordinary captures does not pay for it.
+In: some records of a block (`decode_records`), or a whole file or list of packets (`read`). Out: `Block`s with the same
+columns. `packets` dissects each frame. Scapy is imported inside the functions, so that reading ordinary captures does
+not load it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from handshake_inspect.table import Block, Names
 
 #: Frames in one block of `read`.
 BLOCK_FRAMES = 4096
-#: Times of packets made by hand or by broken clocks are cut to what 64 bits hold.
+#: Times of packets made by hand or by broken clocks are limited to 64 bits.
 LATEST_NS = (1 << 63) - 1
-#: Longest frame asked of Scapy's readers; their own limit of 65535 cuts frames of loopback.
+#: Longest frame requested from Scapy's readers; their own limit of 65535 truncates frames of loopback.
 LONGEST_FRAME_OCTETS = 1 << 24
 #: A path, "-", a binary file object, or a list of Scapy's packets.
 Source = str | os.PathLike[str] | BinaryIO | Iterable[Any]
@@ -41,9 +41,9 @@ def decode_records(
     capture: int,
     fragments: Reassembler | None = None,
 ) -> Block:
-    """Return what Scapy finds in these rows of a block of records.
+    """Return the rows that Scapy finds in these rows of a block of records.
 
-    `fragments` puts packets together over the blocks of a capture, and counts those that are not whole.
+    `fragments` reassembles packets over the blocks of a capture, and counts those that stay incomplete.
     """
     with _quiet():
         from handshake_inspect.capture.scapy_side.packets import Collector
@@ -55,17 +55,17 @@ def decode_records(
 
 
 def decode_block(records: Records, names: Names, capture: int, fragments: Reassembler | None = None) -> Block:
-    """Return what Scapy finds in a whole block of records; `fragments` is as for `decode_records`."""
+    """Return the rows that Scapy finds in a whole block of records; `fragments` is as for `decode_records`."""
     return decode_records(records, range(len(records)), names, capture, fragments)
 
 
 def read(
     source: Source, names: Names, capture: int = 0, fragments: Reassembler | None = None
 ) -> Iterator[tuple[Records, Block]]:
-    """Read a file with Scapy's own reader, or a list of packets, from end to end through Scapy.
+    """Read a file with Scapy's own reader, or a list of packets, completely through Scapy.
 
-    Yields blocks, each with the records that it was made of. `fragments` is as for `decode_records`. Raises
-    CaptureError if Scapy cannot open the file.
+    Yields blocks, each with its records. `fragments` is as for `decode_records`. Raises CaptureError if Scapy cannot
+    open the file.
     """
     fragments = fragments or Reassembler()
     for records in read_records(source):
@@ -73,7 +73,7 @@ def read(
 
 
 def read_records(source: Source) -> Generator[Records]:
-    """Yield the frames of a file as Scapy's own reader cuts it, or of a list of packets, in blocks of records.
+    """Yield the frames of a file, read by Scapy's own reader, or of a list of packets, in blocks of records.
 
     Raises CaptureError if Scapy cannot open the file.
     """
@@ -94,7 +94,7 @@ def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
         if not hasattr(packet, "haslayer"):
             raise TypeError(f"inspect() takes a list of packets, and in this one is a {type(packet).__name__}")
         octets = bytes(packet)
-        # A Decimal as Scapy reads it from files, or a float with no more than it can hold.
+        # A Decimal if Scapy read it from a file, or a float with its limited precision.
         time_ns = round(Decimal(packet.time) * 1_000_000_000)
         time_ns = max(-LATEST_NS, min(time_ns, LATEST_NS))
         try:
@@ -107,7 +107,7 @@ def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
 
 
 def _names_of_interfaces(packets: Iterable[Any]) -> dict[Any, int]:
-    """Number the interfaces that the packets of a list name, if there are several."""
+    """Number the interfaces named by the packets of a list, if there are several."""
     if isinstance(packets, Iterator):  # can be iterated only once
         return {}
     names = dict.fromkeys(getattr(packet, "sniffed_on", None) for packet in packets)
@@ -115,7 +115,7 @@ def _names_of_interfaces(packets: Iterable[Any]) -> dict[Any, int]:
 
 
 def _raw_frames(source: Any) -> Iterator[RawFrame]:
-    """Yield the frames of a file as Scapy's readers cut it, with exact times (a packet's `time` may be a float)."""
+    """Yield the frames of a file, read by Scapy's readers, with exact times (a packet's `time` may be a float)."""
     from scapy.utils import RawPcapNgReader
 
     with contextlib.ExitStack() as stack:
@@ -125,7 +125,7 @@ def _raw_frames(source: Any) -> Iterator[RawFrame]:
             try:
                 with _quiet():
                     octets, about = reader._read_packet(size=LONGEST_FRAME_OCTETS)
-            except (EOFError, OSError):  # the file ends, or the compressed stream around it breaks
+            except (EOFError, OSError):  # the file ends, or its compressed stream is damaged
                 return
             if isinstance(reader, RawPcapNgReader):
                 units = ((about.tshigh or 0) << 32) | (about.tslow or 0)
@@ -138,7 +138,7 @@ def _raw_frames(source: Any) -> Iterator[RawFrame]:
 
 
 class _Interfaces:
-    """Which interface the last packet of a pcapng file came from, over all sections: its reader does not tell."""
+    """Tracks the interface of the last packet of a pcapng file over all sections, which its reader does not report."""
 
     def __init__(self, reader: Any) -> None:
         #: As in `RawFrame.interface`.
@@ -180,7 +180,7 @@ def _scapy_reader(source: Any, stack: contextlib.ExitStack) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Scapy from logging what it dislikes in a frame: we count it."""
+    """Keep Scapy from logging problems with a frame: they are counted."""
     logger = logging.getLogger("scapy.runtime")
     before = logger.level
     logger.setLevel(logging.CRITICAL + 1)

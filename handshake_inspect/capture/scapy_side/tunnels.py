@@ -1,7 +1,7 @@
 """Tunnels over IP and UDP, through Scapy.
 
 In: a place that is the payload of an IP packet or of a UDP datagram. Out: the place inside, with its words. A header
-over IP that is not read raises `Unread`; a datagram whose header is not that of a tunnel is none: `inside_udp` gives
+over IP that is not read raises `Unread`; a datagram without a valid tunnel header is no tunnel: `inside_udp` returns
 None. RFC 2784, 2890, 2637, 7637 (GRE), 7348 (VXLAN), 8926 (Geneve), 4380 (Teredo), 2661 and 3931 (L2TP), 3378
 (EtherIP), 4023 and 7510 (MPLS), 8086 (GRE in UDP); 3GPP TS 29.281 and GSM 09.60 (GTP); the drafts of ERSPAN, WCCP,
 VXLAN-GPE and AYIYA.
@@ -17,20 +17,20 @@ from handshake_inspect.capture.scapy_side.ethertypes import SMALLEST_ETHERTYPE, 
 from handshake_inspect.capture.scapy_side.links import PPP_PROTOCOLS
 from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, header_at
 
-#: IP protocol -> kind of the place behind the IP header.
+#: IP protocol -> kind of the place after the IP header.
 IP_PROTOCOLS = {47: "gre", 97: "etherip", 115: "l2tp over ip", 137: "mpls in ip", 143: "ethernet in ip", 145: "nsh"}
 #: Protocol types of GRE that are no Ethertypes.
 ERSPAN, ERSPAN_3, WCCP, PPP, BRIDGED, ARUBA = 0x88BE, 0x22EB, 0x883E, 0x880B, 0x6558, range(0x8200, 0x8371, 16)
 EOIP = b"\x64\x00"
-#: Where what L2TPv3 carries may begin behind the session: cookies of 0, 4 and 8 octets, a sublayer of 0 or 4.
+#: Possible offsets of L2TPv3's payload after the session: cookies of 0, 4 and 8 octets, a sublayer of 0 or 4.
 L2TP_OFFSETS = tuple(cookie + sublayer for cookie in (0, 4, 8) for sublayer in (0, 4))
 #: Message type of GTP that carries a packet.
 T_PDU = 255
 TEREDO_PREFIX = bytes.fromhex("20010000")
-#: What TZSP says is inside -> kind of the place; more tagged fields are taken for damage.
+#: TZSP's encapsulated protocol -> kind of the place; more tagged fields are treated as damage.
 TZSP_FRAMES = {1: "ethernet", 4: "ppp", 7: "raw", 18: "802.11", 119: "prism", 127: "avs"}
 MOST_TAGS = 64
-#: Next protocol of VXLAN-GPE -> kind of the place behind it.
+#: Next protocol of VXLAN-GPE -> kind of the place after it.
 GPE_PROTOCOLS = {1: "ipv4", 2: "ipv6", 3: "ethernet", 4: "nsh", 5: "mpls"}
 
 
@@ -38,7 +38,7 @@ GPE_PROTOCOLS = {1: "ipv4", 2: "ipv6", 3: "ethernet", 4: "nsh", 5: "mpls"}
 
 
 def gre(place: Place) -> Iterator[Place]:
-    """GRE of version 0, or 1 as PPTP has it."""
+    """Read GRE of version 0, or of version 1 as in PPTP."""
     if len(place.octets) >= 4 and (place.octets[0] & 0x40 or place.octets[1] & 7 > 1):
         raise Unread("GRE")
     if len(place.octets) >= 4 and place.octets[1] & 7 == 1:
@@ -62,7 +62,7 @@ def gre(place: Place) -> Iterator[Place]:
 
 
 def pptp(place: Place) -> Place:
-    """RFC 2637 §4.1: the call, then PPP; an acknowledgment alone has no payload."""
+    """Read PPTP's GRE (RFC 2637 §4.1): the call, then PPP; an acknowledgment alone has no payload."""
     header, octets = header_at(place, layers.GRE_PPTP, 8, "GRE header")
     if header.proto != PPP or not header.key_present or octets >= place.original:
         raise Unread("GRE")
@@ -70,7 +70,7 @@ def pptp(place: Place) -> Place:
 
 
 def eoip(place: Place) -> Place:
-    """MikroTik's: a key, of which half is the tunnel, as in PPTP; then Ethernet."""
+    """Read MikroTik's EoIP: a key, half of which is the tunnel, as in PPTP; then Ethernet."""
     header, octets = header_at(place, layers.EoIp, 8, "GRE header")
     octets += 4 * bool(header.flags & 0x1000) + 4 * bool(header.flags & 0x80)
     word = f"eoip:{header.tunnel}"
@@ -78,12 +78,12 @@ def eoip(place: Place) -> Place:
 
 
 def erspan_1(place: Place) -> Iterator[Place]:
-    """ERSPAN type I has no header of its own, as GRE then has no sequence number."""
+    """Read ERSPAN type I, which has no header: GRE then has no sequence number."""
     yield place.after(0, "ethernet").named("erspan", "erspan")
 
 
 def erspan(place: Place) -> Iterator[Place]:
-    """ERSPAN type II, or III by its version: the last bit of that says that 8 octets more stand before the frame."""
+    """Read ERSPAN type II or III, by its version; in III the last bit announces 8 more octets before the frame."""
     if place.octets[:1] and place.octets[0] >> 4 == 2:
         header, octets = header_at(place, layers.ERSPAN_III, 12, "ERSPAN header")
         octets += 8 * header.o
@@ -93,13 +93,13 @@ def erspan(place: Place) -> Iterator[Place]:
 
 
 def wccp(place: Place) -> Iterator[Place]:
-    """WCCP: version 2 puts 4 octets before the IPv4 header."""
+    """Read WCCP: version 2 puts 4 octets before the IPv4 header."""
     redirect = 0 if place.octets[:1] and place.octets[0] >> 4 == 4 else 4
     yield place.after(redirect, "ipv4").named("wccp")
 
 
 def etherip(place: Place) -> Iterator[Place]:
-    """RFC 3378: version 3, the rest zero."""
+    """Read EtherIP (RFC 3378): version 3, the rest zero."""
     header, octets = header_at(place, layers.EtherIP, 2, "EtherIP header")
     if header.version != 3 or header.reserved:
         raise Unread("EtherIP")
@@ -107,17 +107,17 @@ def etherip(place: Place) -> Iterator[Place]:
 
 
 def mpls_in_ip(place: Place) -> Iterator[Place]:
-    """RFC 4023: labels."""
+    """Read MPLS in IP (RFC 4023): labels."""
     yield place.after(0, "mpls").named("mpls-in-ip", "mpls-in-ip")
 
 
 def ethernet_in_ip(place: Place) -> Iterator[Place]:
-    """RFC 8986 §4.9: a frame, and nothing before it."""
+    """Read Ethernet in IP (RFC 8986 §4.9): a frame, without a header before it."""
     yield place.after(0, "ethernet").named("ethernet-in-ip", "ethernet-in-ip")
 
 
 def l2tp_over_ip(place: Place) -> Iterator[Place]:
-    """RFC 3931 §4.1.1: session 0 is control."""
+    """Read L2TPv3 over IP (RFC 3931 §4.1.1): session 0 is control."""
     session = int.from_bytes(place.octets[:4])
     found = l2tp_payload(place.after(4, "l2tp"), session) if session and len(place.octets) >= 4 else None
     if found is None:
@@ -126,7 +126,7 @@ def l2tp_over_ip(place: Place) -> Iterator[Place]:
 
 
 def l2tp_payload(place: Place, session: int) -> Place | None:
-    """Find what stands behind a session of L2TPv3: only its ends know how long cookie and sublayer are."""
+    """Find the payload after a session of L2TPv3: the sizes of cookie and sublayer are known only to its ends."""
     for offset in L2TP_OFFSETS:
         below = place.after(offset, "ethernet").named(f"l2tp:{session}", "l2tp")
         if looks_like_ethernet(below):
@@ -144,7 +144,7 @@ def l2tp_payload(place: Place, session: int) -> Place | None:
 
 
 def gre_in_udp(place: Place) -> Place | None:
-    """RFC 8086: GRE of version 0 as over IP."""
+    """Read GRE in UDP (RFC 8086): GRE of version 0 as over IP."""
     if len(place.octets) >= 4 and place.octets[1] & 7:
         return None
     try:
@@ -154,7 +154,7 @@ def gre_in_udp(place: Place) -> Place | None:
 
 
 def vxlan(place: Place) -> Place | None:
-    """RFC 7348 §5: the I flag says that the VNI is valid; all other flags are ignored."""
+    """Read VXLAN (RFC 7348 §5): the VNI is valid if the I flag is set; all other flags are ignored."""
     if len(place.octets) < 8 or not place.octets[0] & 8:
         return None
     header = layers.VXLAN()
@@ -164,7 +164,7 @@ def vxlan(place: Place) -> Place | None:
 
 
 def vxlan_gpe(place: Place) -> Place | None:
-    """VXLAN-GPE: the P flag says that the next protocol is valid."""
+    """Read VXLAN-GPE: the next protocol is valid if the P flag is set."""
     found = layers.read_header(layers.VxlanGpe, place.octets, 8)
     if found is None or not found[0].instance:
         return None
@@ -175,7 +175,7 @@ def vxlan_gpe(place: Place) -> Place | None:
 
 
 def geneve(place: Place) -> Place | None:
-    """RFC 8926 §3.4: options are counted in words of 4 octets."""
+    """Read Geneve (RFC 8926 §3.4): options are counted in words of 4 octets."""
     found = layers.read_header(layers.GENEVE, place.octets[:8], 8)
     if found is None or found[0].version or found[0].proto < SMALLEST_ETHERTYPE:
         return None
@@ -186,7 +186,7 @@ def geneve(place: Place) -> Place | None:
 
 
 def gtp(place: Place) -> Place | None:
-    """TS 29.281 §5: a T-PDU, behind extension headers that give the type of the next in their last octet."""
+    """Read GTP-U (TS 29.281 §5): a T-PDU, after extension headers with the type of the next one in their last octet."""
     found = layers.read_header(layers.GTPHeader, place.octets, 8)
     if found is None:
         return None
@@ -203,7 +203,7 @@ def gtp(place: Place) -> Place | None:
 
 
 def gtp_0(place: Place) -> Place | None:
-    """GSM 09.60 §6."""
+    """Read GTP version 0 (GSM 09.60 §6)."""
     found = layers.read_header(layers.GtpVersion0, place.octets, 20)
     if found is None or (found[0].version, found[0].PT, found[0].gtp_type) != (0, 1, T_PDU):
         return None
@@ -211,13 +211,13 @@ def gtp_0(place: Place) -> Place | None:
 
 
 def ip_by_version(place: Place, at: int, word: str, key: str, versions: tuple[int, ...] = (4, 6)) -> Place | None:
-    """Return the IP packet behind `at` octets; None if its version says that it is none."""
+    """Return the IP packet after `at` octets; None if its version is not among `versions`."""
     version = place.octets[at] >> 4 if at < len(place.octets) else 0
     return place.after(at, f"ipv{version}").named(word, key) if version in versions else None
 
 
 def teredo(place: Place) -> Place | None:
-    """RFC 4380 §5.1: authentication and origin may stand before the IPv6 packet."""
+    """Read Teredo (RFC 4380 §5.1): authentication and origin may come before the IPv6 packet."""
     at = 0
     if place.octets[:2] == b"\x00\x01":
         found = layers.read_header(layers.TeredoAuthentication, place.octets, 4)
@@ -228,7 +228,7 @@ def teredo(place: Place) -> Place | None:
 
 
 def is_between_teredo_clients(place: Place) -> bool:
-    """RFC 4380 §2.6: IPv6 from or to 2001:0::/32, just as long as the datagram. Its ports are any."""
+    """Return whether this is IPv6 from or to 2001:0::/32 (RFC 4380 §2.6), as long as the datagram, at any ports."""
     if len(place.octets) < 40 or place.octets[0] >> 4 != 6:
         return False
     ip = layers.IPv6(place.octets[:40])
@@ -237,7 +237,7 @@ def is_between_teredo_clients(place: Place) -> bool:
 
 
 def l2tp(place: Place) -> Place | None:
-    """RFC 2661 §3.1: data of version 2; RFC 3931 §4.1.2.1: of version 3. Control messages are datagrams."""
+    """Read L2TP data of version 2 (RFC 2661 §3.1) and 3 (RFC 3931 §4.1.2.1). Control messages are datagrams."""
     if len(place.octets) < 6 or place.octets[0] & 0x80:
         return None
     if place.octets[1] & 0xF == 3:
@@ -254,7 +254,7 @@ def l2tp(place: Place) -> Place | None:
 
 
 def ayiya(place: Place) -> Place | None:
-    """AYIYA: identity and signature, then what the next header says: IPv6."""
+    """Read AYIYA: identity and signature, then IPv6, the only next header that is read."""
     found = layers.read_header(layers.Ayiya, place.octets, 8)
     if found is None or found[0].nh != 41:
         return None
@@ -263,7 +263,7 @@ def ayiya(place: Place) -> Place | None:
 
 
 def lisp(place: Place) -> Place | None:
-    """RFC 9300 §5.3: nonce, instance or locators, then IP."""
+    """Read LISP (RFC 9300 §5.3): nonce, instance or locators, then IP."""
     found = layers.read_header(layers.Lisp, place.octets, 8)
     if found is None:
         return None
@@ -272,7 +272,7 @@ def lisp(place: Place) -> Place | None:
 
 
 def tzsp(place: Place) -> Place | None:
-    """TaZmen Sniffer Protocol: tagged fields (0 pads, 1 ends them), then the frame."""
+    """Read the TaZmen Sniffer Protocol: tagged fields (0 pads, 1 ends them), then the frame."""
     found = layers.read_header(layers.TzspStart, place.octets, 4)
     if found is None or found[0].version != 1 or found[0].kind > 1 or found[0].inside not in TZSP_FRAMES:
         return None
@@ -290,7 +290,7 @@ def tzsp(place: Place) -> Place | None:
 
 
 def tzsp_frame(place: Place) -> Iterator[Place]:
-    """The same as a link type."""
+    """Read TZSP as a link type."""
     found = tzsp(place)
     if found is None:
         raise Unread("TZSP")
@@ -298,7 +298,7 @@ def tzsp_frame(place: Place) -> Iterator[Place]:
 
 
 def mpls_in_udp(place: Place) -> Place | None:
-    """RFC 7510: labels."""
+    """Read MPLS in UDP (RFC 7510): labels."""
     return place.after(0, "mpls").named("mpls-in-udp", "mpls-in-udp") if len(place.octets) >= 4 else None
 
 

@@ -1,7 +1,7 @@
 """802.11 data frames and the headers that monitors put before them, through Scapy.
 
-In: a place of radiotap, Prism, AVS or 802.11. Out: places of LLC, one for each MSDU of a frame. IEEE 802.11-2020
-§9.2 and §9.3.2 (headers), §9.3.2.2 (A-MSDU); the radiotap project's fields TSFT and flags.
+In: a place of radiotap, Prism, AVS or 802.11. Out: places of LLC, one for each MSDU of a frame. IEEE 802.11-2020 §9.2
+and §9.3.2 (headers), §9.3.2.2 (A-MSDU); the radiotap project's fields TSFT and flags.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from handshake_inspect.capture.scapy_side import layers as layers
 from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, header_at
 
 DATA, FROM_DS = 2, 2
-#: Bits of the subtype of data frames: no data in it; QoS control follows the addresses.
+#: Bits of the subtype of data frames: without data; QoS control follows the addresses.
 NULL, QOS = 4, 8
-#: AVS begins with this number, whatever the link type says.
+#: AVS begins with this number, whatever the link type is.
 AVS_MAGIC = bytes.fromhex("80211001")
 PRISM_CODES = (0x44, 0x44000000, 0x41, 0x41000000)
 
 
 def radiotap(place: Place) -> Iterator[Place]:
-    """Radiotap: its flags tell whether the payload is padded to 4 octets; it is told on as the place's number."""
+    """Read radiotap: its flags include padding of the header to 4 octets, passed on as the place's number."""
     header, _ = header_at(place, layers.RadioTapStart, 8, "radiotap header")
     if not 8 <= header.len <= len(place.octets):
         raise Unread("truncated radiotap header")
@@ -30,7 +30,7 @@ def radiotap(place: Place) -> Iterator[Place]:
 
 
 def prism(place: Place) -> Iterator[Place]:
-    """Prism: a message of the length that it says, in the order of the host; AVS may stand instead."""
+    """Read Prism: a message with its own length, in host byte order; AVS may be there instead."""
     if place.octets[:4] == AVS_MAGIC:
         yield place.after(0, "avs")
         return
@@ -42,7 +42,7 @@ def prism(place: Place) -> Iterator[Place]:
 
 
 def avs(place: Place) -> Iterator[Place]:
-    """AVS: version and length in network order."""
+    """Read AVS: version and length in network order."""
     header, _ = header_at(place, layers.AVSWLANHeader, 64, "AVS header")
     if not 8 <= header.len <= len(place.octets):
         raise Unread("truncated AVS header")
@@ -50,7 +50,7 @@ def avs(place: Place) -> Iterator[Place]:
 
 
 def wlan(place: Place) -> Iterator[Place]:
-    """An 802.11 frame; only unprotected, unfragmented data is read."""
+    """Read an 802.11 frame; only unprotected, unfragmented data is read."""
     if len(place.octets) < 2:
         raise Unread("truncated 802.11 header")
     kind, subtype = place.octets[0] >> 2 & 3, place.octets[0] >> 4
@@ -73,14 +73,14 @@ def wlan(place: Place) -> Iterator[Place]:
         octets = octets + 3 & ~3
     if len(place.octets) < octets:
         raise Unread("truncated 802.11 header")
-    # IEEE 802.11 §9.2.4.8.3: flags that say how many addresses follow the other five octets; LLC begins otherwise.
+    # IEEE 802.11 §9.2.4.8.3: flags with the number of addresses after the other five octets; otherwise LLC begins.
     if mesh and not aggregate and place.octets[octets : octets + 1] in (b"\x00", b"\x01", b"\x02"):
         octets += 6 + 6 * place.octets[octets]
     yield from subframes(place.after(octets, "llc")) if aggregate else (place.after(octets, "llc"),)
 
 
 def subframes(place: Place) -> Iterator[Place]:
-    """The MSDUs of an A-MSDU; each subframe but the last is padded to 4 octets."""
+    """Read the MSDUs of an A-MSDU; each subframe but the last is padded to 4 octets."""
     if place.aggregate:
         raise Unread("A-MSDU in A-MSDU")
     place, at = replace(place, aggregate=True), 0
