@@ -94,7 +94,7 @@ def run_command(
       WHICH   first, first N, second, third, every: of that kind and end
       KIND    SYN, SYN-ACK, ACK (a bare one), data, FIN, RST, or segment: any of them.
               The third segment of a handshake is the first ACK from client.
-            Behind it over N octets: only those whose IP packet is larger.
+              'over N octets' may stand behind it: only those whose IP packet is larger.
       END     client, server
     One that plays a middlebox is CHANGE on WHICH KIND from END:
       CHANGE  set TTL to N, set source to ADDRESS, set destination to ADDRESS, clamp MSS to N,

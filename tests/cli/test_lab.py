@@ -26,6 +26,11 @@ def private_world() -> None:
     needs_private_world()
 
 
+def test_the_help_says_how_a_rule_chooses_large_packets() -> None:
+    shown = CliRunner().invoke(cli, ["lab", "run", "--help"]).output
+    assert "\n            'over N octets' may stand behind it: only those whose IP packet is larger.\n" in shown
+
+
 @pytest.mark.usefixtures("private_world")
 def test_run_says_what_to_look_for_and_draws_the_ladder(tmp_path: Path) -> None:
     kept = tmp_path / "kept.pcap"
