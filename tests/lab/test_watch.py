@@ -103,9 +103,10 @@ def test_datagrams_that_are_passed_over_are_counted(
     needs_root("capturing on lo")
     monkeypatch.setattr(Watch, "_can_print", lambda self, lines: False)
     with LiveCapture("lo") as capture, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        watch = Watch(capture, WatchRequest(udp=True))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
             receiver.bind(("127.0.0.1", 0))
+            # Other tests have connections on lo at the same time.
+            watch = Watch(capture, WatchRequest(udp=True, port=receiver.getsockname()[1]))
             sender.sendto(b"bith", receiver.getsockname())
             sender.sendto(b"bith", receiver.getsockname())
         with Interruption() as interruption:
