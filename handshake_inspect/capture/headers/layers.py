@@ -1,8 +1,9 @@
 """One slice of a block of records during decoding: its octets in columns, headers still to be read, results.
 
-In: `Records`. `link`, `wlan`, `tunnels` and `ip` each read one kind of header for all frames of the slice that have it
-next, and return which header follows: a `Layer` in, `Layer`s out, until `decode` finds transports. Frames without one
-are counted by kind. A layer is read once for many frames, so a tunnel costs no more than a VLAN tag.
+In: `Records`. The readers in `link`, `wlan`, `ip`, `gre` and the other modules each read one kind of header for all
+frames of the slice that have it next, and return which header follows: a `Layer` in, `Layer`s out, until `decode` finds
+transports. Frames without one are counted by kind. A layer is read once for many frames, so a tunnel costs no more than
+a VLAN tag.
 """
 
 from __future__ import annotations
