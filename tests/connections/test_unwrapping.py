@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handshake_inspect.connections.splitting import unwrapping
 from handshake_inspect.connections.splitting.unwrapping import SAFE_SPAN, unwrapped
 
 HALF = 1 << 31
@@ -23,12 +26,13 @@ def plainly(end: list[int], numbers: list[int], trusted: list[bool]) -> list[int
     return out
 
 
-@given(series)
-def test_columns_say_what_one_number_after_the_other_says(drawn: list[tuple[int, int, int]]) -> None:
+@given(series, st.integers(1, 9))
+def test_columns_say_what_one_number_after_the_other_says(drawn: list[tuple[int, int, int]], piece: int) -> None:
     drawn.sort(key=lambda one: one[0])
     end = [one for one, _, _ in drawn]
     sums = np.cumsum([step for _, step, _ in drawn]).astype(np.int64)
     numbers = (sums + HALF) % (1 << 32) - HALF
     trusted = [chance > 0 for _, _, chance in drawn]
-    found = unwrapped(np.array(end, np.int64), numbers, np.array(trusted, np.bool_))
+    with mock.patch.object(unwrapping, "PIECE", piece):
+        found = unwrapped(np.array(end, np.int64), numbers, np.array(trusted, np.bool_))
     assert found.tolist() == plainly(end, numbers.tolist(), trusted)

@@ -12,15 +12,16 @@ from itertools import pairwise
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.moments import ROW_BITS
-from handshake_inspect.connections.splitting.rows import ACK, RST, SYN, ConnectionRows
-from handshake_inspect.sets import first_of_runs, set_of
+from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.sets import begins_run, first_of_runs, set_of
 from handshake_inspect.tcp.seqnum import MODULUS
 
 #: Relative numbers within this distance of the initial one need no unwrapping.
 SAFE_SPAN = 1 << 30
 #: Intended rows, of whole connections, to unwrap together: a pair of sockets may have millions.
 ROWS_AT_ONCE = 1 << 16
+#: Most numbers of a piece of a series.
+PIECE = 1 << 9
 
 
 def unwrap(rows: ConnectionRows) -> None:
@@ -55,14 +56,17 @@ def _unwrap_long(rows: ConnectionRows, at: Rows) -> None:
 
     The numbers of each end are one series: its own SEG.SEQ and its peer's SEG.ACK, in capture order.
     """
-    trusted = (rows.flags & (RST | SYN)) == 0
-    naming = at[(rows.flags[at] & ACK) != 0]
-    own, named = (end << ROW_BITS | row for end, row in ((rows.end[at], at), (rows.peer[naming], naming)))
-    place = np.sort(np.concatenate([own << 1, named << 1 | 1]))
-    end, row, is_ack = place >> (ROW_BITS + 1), place >> 1 & ((1 << ROW_BITS) - 1), (place & 1) != 0
-    series = unwrapped(end, np.where(is_ack, rows.ack[row], rows.seq[row]), trusted[row])
-    rows.seq[row[~is_ack]] = series[~is_ack]
-    rows.ack[row[is_ack]] = series[is_ack]
+    flags = rows.flags[at]
+    trusted, has_ack = (flags & (RST | SYN)) == 0, (flags & ACK) != 0
+    # Two numbers for each row, one after the other.
+    numbers, whose, given = (
+        np.stack(pair, axis=1).reshape(-1)
+        for pair in ((rows.seq[at], rows.ack[at]), (rows.end[at], rows.peer[at]), (np.ones_like(has_ack), has_ack))
+    )
+    for side in (ORIGINATOR, RESPONDER):
+        some = np.flatnonzero(given & (whose & 1 == side))
+        numbers[some] = unwrapped(whose[some], numbers[some], trusted[some >> 1])
+    rows.seq[at], rows.ack[at] = numbers[::2], numbers[1::2]
 
 
 def unwrapped(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
@@ -91,26 +95,57 @@ def _steps(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
     """Return the shorter distance round the circle to each number from the last trusted one of its end, or from 0."""
     last = np.maximum.accumulate(np.where(trusted, np.arange(len(end)), -1))
     before = np.append(-1, last[:-1])
-    way: Rows = numbers - np.where((before >= 0) & (end[before] == end), numbers[before], 0)
-    way += 1 << 31
-    way &= MODULUS - 1
-    way -= 1 << 31
-    return way
+    return _way(numbers - np.where((before >= 0) & (end[before] == end), numbers[before], 0))
 
 
-def _near(end: Rows, numbers: Rows) -> list[bool]:
-    """Mark the numbers near the last near one, in series with absurd numbers: this needs a loop."""
-    found: list[bool] = []
-    begins = first_of_runs(end).tolist()
-    # A number within `SAFE_SPAN` of 0 is at most as far from `lowest` as `highest` is.
+def _way(distance: Rows) -> Rows:
+    """Return the shorter way round the circle instead of each distance."""
+    distance += 1 << 31
+    distance &= MODULUS - 1
+    distance -= 1 << 31
+    return distance
+
+
+def _near(end: Rows, numbers: Rows) -> Mask:
+    """Mark the numbers near the last near one before them, or near 0, in series with absurd numbers.
+
+    Each mark depends on the one before. So series are cut into pieces, which are followed side by side. Of a piece that
+    goes on a series the first number is taken to be near; `_join` corrects that.
+    """
+    begins = set_of(first_of_runs(end), np.arange(0, len(end), PIECE))
+    length = np.diff(begins, append=len(end))
+    goes_on = ~begins_run(end)[begins]
+    last = np.where(goes_on, numbers[begins], 0)
+    near = np.zeros(len(end), np.bool_)
+    longest_first = np.argsort(-length)
+    longer = len(begins) - np.cumsum(np.bincount(length))  # pieces with more than this many numbers
+    for passed in range(int(length.max())):
+        going = longest_first[: longer[passed]]
+        at = begins[going] + passed
+        is_near = np.abs(_way(numbers[at] - last[going])) < SAFE_SPAN
+        near[at] = is_near
+        last[going[is_near]] = numbers[at[is_near]]
+    _join(numbers, near, begins, last, np.flatnonzero(goes_on))
+    return near
+
+
+def _join(numbers: Rows, near: Mask, begins: Rows, last: Rows, going_on: Rows) -> None:
+    """Correct `near` at the begin of each piece that goes on a series, up to where it makes no difference any more.
+
+    `last`: the last near number of each piece.
+    """
+    edges = np.append(begins, len(numbers)).tolist()
     highest, mask = 2 * SAFE_SPAN - 2, MODULUS - 1
-    every = numbers.tolist()
-    for begin, stop in pairwise([*begins, len(every)]):
-        lowest = 1 - SAFE_SPAN
-        for number in every[begin:stop]:
-            if number - lowest & mask <= highest:
-                lowest = number + 1 - SAFE_SPAN
-                found.append(True)
-            else:
-                found.append(False)
-    return found
+    for piece in going_on.tolist():
+        begin, stop = edges[piece : piece + 2]
+        reference = int(last[piece - 1])
+        for at, number in enumerate(numbers[begin:stop].tolist(), begin):
+            # Near: at most as far from the lowest near number as the highest one is.
+            is_near = number - reference + SAFE_SPAN - 1 & mask <= highest
+            if is_near and near[at]:
+                break
+            near[at] = is_near
+            if is_near:
+                reference = number
+        else:
+            last[piece] = reference
