@@ -9,11 +9,11 @@ from functools import cached_property, lru_cache
 
 from handshake_inspect.connections.connection import End, EndOrBoth, FastOpen, HandshakeKind, TeardownKind
 from handshake_inspect.connections.events.events import RESPONDER_BIT, UNPLACED_BIT
-from handshake_inspect.connections.events.machine import ASSUMED, RESETS, Move, Walk, walk
+from handshake_inspect.connections.events.machine import ASSUMED, MEANING, RESETS, Move, Walk, walk
 from handshake_inspect.connections.events.shapes import Fact, Shape
 from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.plain import frozen, plain
-from handshake_inspect.tcp.states import EVENTS, Event, State, StateName
+from handshake_inspect.tcp.states import Event, State, StateName
 
 SIDES: tuple[End, End] = ("originator", "responder")
 
@@ -65,12 +65,13 @@ class Judgement:
 
     @cached_property
     def _hash(self) -> int:
-        """Hash a few fields, including when states change: these also differ between segments with random control bits.
+        """Hash some fields, including the event of each move: hardly any two judgements that differ have equal hashes.
 
-        The hash is used in each partition; a fork of this process, which decides some of them, computes the same.
+        With random control bits there are thousands of judgements, and to compare two of them takes longer than to hash
+        one. The hash is used in each partition; a fork of this process, which decides some of them, computes the same.
         """
-        when = tuple([move.ordinal << 1 | (move.basis == ASSUMED) for move in self.walk.moves])
-        return hash((when, self.states, self.handshake_kind, self.teardown_kind, self.reset_by))
+        moves = tuple([m.ordinal << 6 | m.end << 5 | (m.basis == ASSUMED) << 4 | m.event for m in self.walk.moves])
+        return hash((moves, self.states, self.handshake_kind, self.teardown_kind, self.closed_first, self.reset_by))
 
 
 #: The first of equal judgements, of which shapes have many: comparing an object with itself takes no look at its
@@ -153,7 +154,8 @@ def _cut_short(walked: Walk, end: int) -> tuple[str | None, int | None]:
 def _handshake_complete(shape: Shape, walked: Walk) -> bool | None:
     if not shape.facts & Fact.OPENING_KNOWN:
         return None
-    return all(walked.visited(end) & SYNCHRONIZED for end in (ORIGINATOR, RESPONDER))
+    originator, responder = walked.visited
+    return not (originator.isdisjoint(SYNCHRONIZED) or responder.isdisjoint(SYNCHRONIZED))
 
 
 def _handshake_kind(shape: Shape, walked: Walk, complete: bool | None) -> tuple[HandshakeKind, tuple[str, ...]]:
@@ -186,14 +188,14 @@ def _failed_kind(facts: int, walked: Walk) -> HandshakeKind:
     if facts & (Fact.SYN_ACK_CAPTURED | Fact.BOTH_SYN | Fact.CROSSING_SYN):
         if facts & Fact.WRONG_ACK:
             return "invalid"
-        return "abandoned" if reset and not walked.visited(RESPONDER) & SYNCHRONIZED else "half-open"
+        return "abandoned" if reset and not walked.visited[RESPONDER] & SYNCHRONIZED else "half-open"
     if facts & Fact.WRONG_SYN_ACK:
         if facts & (Fact.ACK_CAPTURED | Fact.WRONG_ACK):
             return "invalid"
         return "abandoned" if reset else "half-open"
     if any(m.end == ORIGINATOR and m.event is Event.RECEIVE_RST_OF_SYN for m in walked.moves):
         return "refused"
-    if State.SYN_RECEIVED_PASSIVE in walked.visited(RESPONDER):
+    if State.SYN_RECEIVED_PASSIVE in walked.visited[RESPONDER]:
         return "abandoned" if reset else "half-open"
     return "unreachable" if facts & Fact.UNREACHABLE else "unanswered"
 
@@ -235,7 +237,7 @@ class _Closing:
         #: Whether there is a FIN of which it is unknown whether it is the first or the second.
         self._unplaced = False
         for ordinal, code in enumerate(shape.codes):
-            event, end = EVENTS[code & 0xF], int(bool(code & RESPONDER_BIT))
+            event, end = MEANING[code]
             if event is Event.SEND_FIN:
                 self._sent.setdefault(end, ordinal)
                 self._unplaced |= bool(code & UNPLACED_BIT)
@@ -289,7 +291,7 @@ class _Closing:
     def _complete_kind(self) -> TeardownKind:
         if self._missing():
             return "partial"
-        visited = [self._walked.visited(end) for end in (ORIGINATOR, RESPONDER)]
+        visited = self._walked.visited
         # An end enters CLOSING if the peer's FIN was sent before its own had arrived: the FINs crossed, whichever was
         # sent first (RFC 9293 §3.6, Figure 13).
         if any(State.CLOSING in states for states in visited):

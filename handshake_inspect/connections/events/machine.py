@@ -24,6 +24,12 @@ _START = {AS_CLOSED: State.CLOSED, AS_LISTEN: State.LISTEN, AS_ESTABLISHED: Stat
 _ACTS = {Event.SEND_SYN, Event.SEND_FIN, Event.SEND_RST}
 #: Arrivals of an RST.
 RESETS = {Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN}
+#: Event and end (`ORIGINATOR`, `RESPONDER`) of each code.
+MEANING = {
+    code: (EVENTS[code & 0xF], RESPONDER if code & RESPONDER_BIT else ORIGINATOR)
+    for code in range(1 << 8)
+    if code & 0xF < len(EVENTS)
+}
 #: The basis of a move if nothing proves that the segment which caused it arrived.
 ASSUMED: Basis = "assumed"
 
@@ -54,6 +60,8 @@ class Walk:
     final: tuple[State | None, State | None]
     #: Ordinals of the RSTs that moved their receiver.
     effective_resets: tuple[int, ...]
+    #: Every state that each end was in; None is among them if one of them is unknown.
+    visited: tuple[frozenset[State | None], frozenset[State | None]]
 
     def states(self, end: int) -> tuple[StateName, ...] | None:
         """Return the states of one end as RFC 9293 spells them, without repeats; None if nothing is proven."""
@@ -63,12 +71,6 @@ class Walk:
             if move.end == end and move.after and labels[-1:] != [move.after.label]:
                 labels.append(move.after.label)
         return tuple(labels) or None
-
-    def visited(self, end: int) -> set[State | None]:
-        """Return every state that one end was in; None is among them if one of them is unknown."""
-        found = {move.after for move in self.moves if move.end == end}
-        first = self.start[end]
-        return found | {first} if first else found
 
 
 @lru_cache(maxsize=1 << 13)
@@ -82,11 +84,11 @@ def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:
     #: Ends whose state only an RST makes known.
     lost = [code == UNHEARD for code in start]
     for ordinal, code in enumerate(codes):
-        event, end = EVENTS[code & 0xF], int(bool(code & RESPONDER_BIT))
+        event, end = MEANING[code]
         old = state[end]
         if not code & JOINED_BIT:
             group_began[end], group_first = old, ordinal
-        new = _next(old, event, lost[end])
+        new = step(old, event) if old is not None else _known_again(event, lost[end])
         if new is None or new is old:
             continue
         if event in RESETS:
@@ -100,15 +102,25 @@ def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:
     if self_connect:
         moves += [Move(m.ordinal, RESPONDER, m.before, m.after, m.basis, m.event) for m in moves]
         state[RESPONDER] = state[ORIGINATOR]
-    return Walk(tuple(moves), begin, (state[ORIGINATOR], state[RESPONDER]), tuple(effective))
+    return Walk(
+        moves=tuple(moves),
+        start=begin,
+        final=(state[ORIGINATOR], state[RESPONDER]),
+        effective_resets=tuple(effective),
+        visited=(_visited(moves, ORIGINATOR, begin[ORIGINATOR]), _visited(moves, RESPONDER, begin[RESPONDER])),
+    )
 
 
-def _next(state: State | None, event: Event, lost: bool) -> State | None:
-    if state is not None:
-        return step(state, event)
-    if event is Event.SEND_RST or (lost and event in RESETS):
-        return State.CLOSED
-    return None
+def _known_again(event: Event, lost: bool) -> State | None:
+    """Return the state in which an event leaves an end whose state is unknown; None if that remains unknown."""
+    return State.CLOSED if event is Event.SEND_RST or (lost and event in RESETS) else None
+
+
+def _visited(moves: list[Move], end: int, first: State | None) -> frozenset[State | None]:
+    found = {move.after for move in moves if move.end == end}
+    if first:
+        found.add(first)
+    return frozenset(found)
 
 
 def _basis(event: Event, code: int) -> Basis:

@@ -106,7 +106,7 @@ class HalfOpenTally:
 
 
 def _held_a_place(one: Judgement) -> bool:
-    return State.SYN_RECEIVED_PASSIVE in one.walk.visited(RESPONDER)
+    return State.SYN_RECEIVED_PASSIVE in one.walk.visited[RESPONDER]
 
 
 def _holds_one_still(one: Judgement) -> bool:
@@ -114,4 +114,4 @@ def _holds_one_still(one: Judgement) -> bool:
 
 
 def _was_abandoned(one: Judgement) -> bool:
-    return not (_holds_one_still(one) or one.walk.visited(RESPONDER) & SYNCHRONIZED)
+    return not (_holds_one_still(one) or one.walk.visited[RESPONDER] & SYNCHRONIZED)
