@@ -1,6 +1,6 @@
-"""Who is timed: our own command, what a user would pick instead, and by how much we mean to be ahead.
+"""Who is timed: our own command, what a user would pick instead, and by how much we mean to be ahead; and on what.
 
-In: nothing. Out: `OURS`, `PEERS` and `LIMITS`. `{file}` in a command stands for the capture.
+In: nothing. Out: `OURS`, `PEERS`, `HOSTILE` and limits. `{file}` in a command stands for the capture.
 """
 
 from __future__ import annotations
@@ -67,3 +67,18 @@ class MemoryLimit:
 MEMORY = MemoryLimit(constant_octets=100_000_000, per_connection_octets=600)
 #: Ten times the packets take at most so many times the time.
 GROWTH_AT_MOST = 10.5
+#: One packet of a capture made to be slow takes at most so many times the processor time of one of `short`.
+HOSTILE_AT_MOST = 3
+#: Captures made to be slow (`hostile`), in words.
+HOSTILE = {
+    "syns": "SYNs of one pair of sockets, each with another initial sequence number",
+    "rsts": "one connection: RSTs of both ends",
+    "fins": "one connection: FINs of both ends, each with another number",
+    "shuffled": "one connection: a transfer whose segments come in no order at all",
+    "overlapping": "one connection: a transfer whose segments begin anywhere, each octet sent ten times",
+    "behaviours": "connections of eight segments that go on anyhow after the opening, so that no two are alike",
+    "collisions": "SYNs between IPv6 addresses chosen to have one hash",
+    "captures-in-captures": "a transfer of a capture file: in each record stands another, which could be the next one",
+    "empty-records": "records of length 0",
+}
+HOSTILE_PACKETS = 1_000_000

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tests.bench.peers import GROWTH_AT_MOST, MEMORY, PEERS
+from tests.bench.peers import GROWTH_AT_MOST, HOSTILE, HOSTILE_AT_MOST, MEMORY, PEERS
 from tests.bench.stopwatch import Amount, Run
 
-OWN, ONE_JOB = "handshake-inspect", "--jobs 1"
+OWN, ONE_JOB, IDLE = "handshake-inspect", "--jobs 1", "without packets"
 #: The table of the README stands between these lines.
 BEGIN, END = "<!-- made by `make bench ARGS=--readme` -->", "<!-- end of what is made -->"
 
@@ -59,6 +59,27 @@ class Growth:
     def ratio(self) -> float:
         """How many times as long the larger one takes."""
         return ratio_of(self.runs[1], self.runs[0])
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """A capture made to be slow, beside `short` and a capture without packets, each read by one process."""
+
+    name: str
+    packets: int
+    ordinary_packets: int
+    runs: Sequence[Run]
+    ordinary: Sequence[Run]
+    idle: Sequence[Run]
+
+    @property
+    def ratio(self) -> float:
+        """How many packets of `short` take as much processor time as one of this capture."""
+        return median(
+            (one.cpu_seconds - idle.cpu_seconds) / self.packets * self.ordinary_packets
+            / (ordinary.cpu_seconds - idle.cpu_seconds)
+            for one, ordinary, idle in zip(self.runs, self.ordinary, self.idle, strict=True)
+        )  # fmt: skip
 
 
 def ratio_of(some: Sequence[Run], others: Sequence[Run]) -> float:
@@ -138,7 +159,7 @@ def limit_of(one: Measured, name: str) -> tuple[str, bool] | None:
     return None
 
 
-def missed(measured: Sequence[Measured], grown: Sequence[Growth]) -> list[str]:
+def missed(measured: Sequence[Measured], grown: Sequence[Growth] = (), hostile: Sequence[Hostile] = ()) -> list[str]:
     """Return the limits that do not hold, one line each."""
     lines = [
         f"{one.name}: {PEERS[name].label}: {cell(one, name, limits=True)}"
@@ -151,7 +172,8 @@ def missed(measured: Sequence[Measured], grown: Sequence[Growth]) -> list[str]:
         for one in measured
         if one.peak_octets > MEMORY.octets(one.amount.connections)
     ]
-    return lines + [f"{one.name}: growth: {one.ratio:.1f} ×" for one in grown if one.ratio > GROWTH_AT_MOST]
+    lines += [f"{one.name}: growth: {one.ratio:.1f} ×" for one in grown if one.ratio > GROWTH_AT_MOST]
+    return lines + [f"{one.name}: {one.ratio:.1f} packets" for one in hostile if one.ratio > HOSTILE_AT_MOST]
 
 
 def growth_table(grown: Sequence[Growth]) -> str:
@@ -166,6 +188,23 @@ def growth_table(grown: Sequence[Growth]) -> str:
                 f"{seconds(small)} → {seconds(large)}",
                 " → ".join(megabytes(max(run.peak_octets for run in runs)) for runs in one.runs),
                 f"{one.ratio:.1f} × (≤ {GROWTH_AT_MOST} {mark(one.ratio <= GROWTH_AT_MOST)})",
+            ]
+        )
+    return markdown(rows)
+
+
+def hostile_table(hostile: Sequence[Hostile]) -> str:
+    """Return a row for each capture made to be slow: what a packet of it takes."""
+    rows = [["", "what it is", "packets of `short` that one packet takes", "peak memory"], ["---"] * 4]
+    for one in hostile:
+        holds = mark(one.ratio <= HOSTILE_AT_MOST)
+        peak_octets = max(run.peak_octets for run in one.runs)
+        rows.append(
+            [
+                f"`{one.name}`",
+                HOSTILE[one.name],
+                f"{one.ratio:.1f} (≤ {HOSTILE_AT_MOST} {holds})",
+                megabytes(peak_octets),
             ]
         )
     return markdown(rows)

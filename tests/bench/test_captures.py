@@ -12,8 +12,10 @@ import pytest
 
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import inspect
+from tests.bench import hostile
 from tests.bench.measure import EMPTY, read_options
 from tests.bench.multiplied import multiply
+from tests.bench.peers import HOSTILE
 from tests.bench.workload import WORKLOADS, going_on, scripts, write
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -87,9 +89,41 @@ def test_a_capture_multiplied_has_each_of_its_connections_as_often(tmp_path: Pat
     assert len({(one.originator, one.responder) for one in streams}) == len(streams)
 
 
+#: Of each capture made to be slow, of 2,000 packets: connections, and in how many ways they opened.
+MADE_TO_BE_SLOW = {
+    "syns": (2000, {"unanswered"}),
+    "rsts": (1, {"three-way"}),
+    "fins": (1, {"three-way"}),
+    "shuffled": (1, {"three-way"}),
+    "overlapping": (1, {"three-way"}),
+    "behaviours": (250, {"three-way", "abandoned"}),  # the third segment answered by an RST
+    "collisions": (2000, {"unanswered"}),
+    "captures-in-captures": (1, {"not-captured"}),
+    "empty-records": (0, set()),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_captures_made_to_be_slow_are_read_right(tmp_path: Path, name: str) -> None:
+    path, packets = tmp_path / f"{name}.pcap", 2000
+    hostile.write(name, path, packets)
+    found = inspect(path)
+    connections = found.connections
+    assert (len(connections), {one.handshake.kind for one in connections}) == MADE_TO_BE_SLOW[name]
+    segments = sum(one.segments.originator + one.segments.responder for one in connections)
+    assert segments + found.duplicates == (packets if connections else 0)
+    assert found.captures[0].frames == packets
+    if name == "behaviours":
+        assert len({(one.history, one.states.originator, one.states.responder) for one in connections}) > 200
+
+
+def test_every_capture_made_to_be_slow_has_words() -> None:
+    assert list(hostile.CAPTURES) == list(HOSTILE)
+
+
 def test_options_of_make_bench() -> None:
     assert read_options([]) == argparse.Namespace(
-        rounds=3, only=None, growth=False, long=False, readme=False, folder=None
+        rounds=3, only=None, growth=False, long=False, hostile=False, readme=False, folder=None
     )
     assert read_options(["--only", "bulk", "--only", "real", "--rounds", "1"]).only == ["bulk", "real"]
 

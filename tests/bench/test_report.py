@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.measure import README
-from tests.bench.peers import GROWTH_AT_MOST, PEERS
+from tests.bench.peers import GROWTH_AT_MOST, HOSTILE, PEERS
 from tests.bench.report import (
     BEGIN,
     END,
     ONE_JOB,
     OWN,
     Growth,
+    Hostile,
     Measured,
     growth_table,
+    hostile_table,
     missed,
     stage_table,
     table,
@@ -40,7 +42,7 @@ def test_a_ratio_is_the_median_over_rounds_of_two_runs_one_after_the_other() -> 
     one = measured(tshark_fields=runs(46.0, 92.0, 10.0))
     assert one.ratio("tshark-fields") == 46
     assert "| `tshark -Y … -T fields` | 46.0 × as long: 46.00 s, 90 MB (≥ 45 ✓) |" in table([one], limits=True)
-    assert missed([one], []) == []
+    assert missed([one]) == []
 
 
 @pytest.mark.parametrize(
@@ -57,18 +59,18 @@ def test_a_limit_that_does_not_hold_is_named(peer: str, seconds: float, name: st
     one = Measured(name, AMOUNT, own, IDLE, STAGES)
     assert f"| {PEERS[peer].label} | {cell} |" in table([one], limits=True)
     assert cell.partition(" (")[0] + " |" in table([one], limits=False)
-    assert missed([one], []) == [f"{name}: {PEERS[peer].label}: {cell}"]
+    assert missed([one]) == [f"{name}: {PEERS[peer].label}: {cell}"]
 
 
 def test_a_capture_of_which_nothing_is_meant_has_ratios_and_no_limits() -> None:
     one = measured("http", tcpdump=runs(0.1, 0.2, 0.1))
     assert "| 1/10.0 as long: 0.10 s, 90 MB |" in table([one], limits=True)
-    assert missed([one], []) == []
+    assert missed([one]) == []
 
 
 def test_memory_may_grow_with_connections() -> None:
-    assert missed([measured(own_mb=160)], []) == []
-    assert missed([measured(own_mb=161)], []) == ["bulk: memory: 1.00 s, 161 MB (≤ 160 MB ✗)"]
+    assert missed([measured(own_mb=160)]) == []
+    assert missed([measured(own_mb=161)]) == ["bulk: memory: 1.00 s, 161 MB (≤ 160 MB ✗)"]
     assert "| its memory per connection | 600 octets |" in table([measured(own_mb=90)], limits=False)
 
 
@@ -86,6 +88,19 @@ def test_the_table_of_growth_marks_what_grew_too_much() -> None:
     )
     assert missed([], [grown]) == ["bulk: growth: 10.6 ×"]
     assert GROWTH_AT_MOST == 10.5
+
+
+def test_the_table_of_captures_made_to_be_slow_compares_packets() -> None:
+    """What starting takes is no packet's."""
+    idle, ordinary = runs(1, 2, 1), runs(3, 4, 3)
+    some = [
+        Hostile("fins", 100, 1000, runs(*each, peak_mb=300), ordinary, idle) for each in ((1.5, 2.5, 9), (2, 3.5, 1))
+    ]
+    assert hostile_table(some).splitlines()[2:] == [
+        f"| `fins` | {HOSTILE['fins']} | 2.5 (≤ 3 ✓) | 300 MB |",
+        f"| `fins` | {HOSTILE['fins']} | 5.0 (≤ 3 ✗) | 300 MB |",
+    ]
+    assert missed([], hostile=some) == ["fins: 5.0 packets"]
 
 
 def test_the_table_of_stages_has_seconds_and_shares() -> None:
