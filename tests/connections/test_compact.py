@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.folding.compact import folded_into, latest_of_each_side, witnesses
+from handshake_inspect.connections.folding.compact import (
+    UNDER_WAY,
+    folded_into,
+    latest_of_each_side,
+    witnesses,
+)
 from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
@@ -133,6 +138,21 @@ def test_a_long_transfer_is_kept_in_few_rows() -> None:
     assert len(gathering) < 400
     assert one.octets.responder == 10_000 * 1448
     assert one.segments.originator == 10_002
+
+
+@pytest.mark.parametrize("opened", [True, False])
+@pytest.mark.parametrize("octets", [0, 1448])
+def test_a_long_transfer_of_which_one_direction_is_captured_is_kept_in_few_rows(opened: bool, octets: int) -> None:
+    """As where routes are asymmetric: nothing says that anything arrived, or what is acknowledged."""
+    segments = [Segment(10**18, "B", SYN | ACK, 0, 0, 1)] if opened else []
+    for i in range(20_000):
+        ack = 1 if octets else 1 + i * 1448
+        segments.append(Segment(10**18 + 3000 + i * 2000, "B", ACK, 1 + i * octets, octets, ack))
+    gathering = GatheredRows(fold_rows=256, long_rows=16)
+    (one,) = connections_of(segments, gathering, 100)
+    assert len(gathering) < 5 * UNDER_WAY
+    (plain,) = connections_of(segments, None, len(segments))
+    assert one == plain
 
 
 def test_octets_folded_into_an_acknowledgment_count_as_captured() -> None:

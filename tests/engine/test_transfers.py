@@ -18,13 +18,14 @@ import pytest
 
 from handshake_inspect.capture.headers.link_types import LINUX_SLL
 from handshake_inspect.capture.inputs import Input
+from handshake_inspect.connections.folding import compact
 from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.export import csv_lines
 from handshake_inspect.views.json_lines import connection_lines
 from tests.capture.builders import pcap
-from tests.engine.transfers import Sent, mirrored, shown_twice, split_up, traffic
+from tests.engine.transfers import Sent, mirrored, one_way, shown_twice, split_up, traffic
 from tests.oracles.everything import everything
 from tests.test_equal_results import frame_of
 
@@ -34,6 +35,8 @@ CAPTURES = int(os.environ.get("HANDSHAKE_TRANSFERS", "8"))
 TOLD_OTHERWISE = (3142, 3873)
 #: A rotation in which one file begins three seconds after the one before has ended.
 LONG_PAUSE = 93
+#: Of sockets used again one end is captured alone: only what the other sends later says which SYN-ACK began what.
+SOCKETS_USED_AGAIN = 813
 
 
 def written(path: Path, sent: list[Sent]) -> Path:
@@ -79,6 +82,18 @@ def test_folding_what_two_captures_show_changes_nothing(tmp_path: Path, seed: in
     rng = random.Random(f"several {seed}")
     sent = traffic(rng)
     shown = split_up(rng, mirrored(rng, sent) if rng.random() < 0.2 else sent)
+    assert_folding_changes_nothing(rng, [written(tmp_path / f"{n}.pcap", some) for n, some in enumerate(shown)])
+
+
+@pytest.mark.parametrize("seed", [*range(4 * CAPTURES), SOCKETS_USED_AGAIN])
+def test_folding_what_shows_one_direction_changes_nothing(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compact, "UNDER_WAY", 8)
+    rng = random.Random(f"one way {seed}")
+    sent = one_way(rng, traffic(rng))
+    how = rng.random()
+    shown = split_up(rng, sent) if how < 0.2 else [mirrored(rng, sent) if how < 0.4 else sent]
     assert_folding_changes_nothing(rng, [written(tmp_path / f"{n}.pcap", some) for n, some in enumerate(shown)])
 
 

@@ -192,6 +192,13 @@ def mirrored(rng: random.Random, sent: list[Sent]) -> list[Sent]:
     return found
 
 
+def one_way(rng: random.Random, sent: list[Sent]) -> list[Sent]:
+    """Leave out what one end of each pair of sockets sent, to the end or up to one point in time."""
+    left_out = {ends: rng.choice("AB") for _, ends in sent}
+    until = rng.choice((len(sent), rng.randrange(len(sent))))
+    return [(one, ends) for i, (one, ends) in enumerate(sent) if i >= until or one.sender != left_out[ends]]
+
+
 def split_up(rng: random.Random, sent: list[Sent]) -> list[list[Sent]]:
     """Return what two captures show: one after the other, overlapping, or side by side; their clocks may differ."""
     a, b = sorted(rng.choice((0, len(sent), rng.randrange(len(sent) + 1))) for _ in "ab")

@@ -11,6 +11,9 @@ is not the first of its kind. Only ordinary rows whose octets the peer has alrea
 acknowledge only data, and once they have arrived, the time of that is irrelevant. All other rows stay, and are
 *barriers*: between two barriers the last row of each end also stays (and the peer's last row before it), so at every
 row that stays, now and later, both maxima are unchanged.
+
+Where only one direction is captured nothing proves that anything arrived. There a row is folded once `UNDER_WAY` more
+have come: should its peer be captured after all, it acknowledges that row with its first segment.
 """
 
 from __future__ import annotations
@@ -41,11 +44,13 @@ from handshake_inspect.connections.splitting.rows import (
 from handshake_inspect.connections.splitting.split import COPY_COLUMNS, Split, StoredRows, first_of, split
 from handshake_inspect.connections.zeek.reach import at_thresholds, find_reach, repeated_payload
 from handshake_inspect.plain import mutable
-from handshake_inspect.sets import first_of_runs
+from handshake_inspect.sets import begins_run, first_of_runs
 from handshake_inspect.tcp.states import Event
 
 #: One row stays for every 2**STEP_BITS numbers of a direction, so that unwrapping modulo 2**32 stays certain.
 STEP_BITS = 29
+#: Of an end whose peer was not captured, so many of the latest segments may still be under way.
+UNDER_WAY = 1 << 10
 #: Folding is tried if at least one of this many rows continues the numbers of its end.
 LEAST_GOING_ON = 16
 
@@ -97,15 +102,17 @@ def compact(
     part = split(stored, self_conversation)
     rows = part.rows
     events = find_events(rows)
-    settled = settled_from(rows, events.start, events.code, events.row)
+    one_way = _is_one_way(part)
+    settled = settled_from(rows, events.start, events.code, events.row, one_way)
     progress = _progress(rows, events.numbers)
     plain = is_plain(rows.flags) & (rows.window != 0)
     # Rows found ordinary before stay so: the rows that proved it may have been folded.
-    ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
+    ordinary = _ordinary(rows, events.numbers, progress, plain, settled, one_way) | (stored["ordinary"] != 0)
     ordinary &= ~_steps_over(rows.end, rows.seq) & ~_steps_over(rows.end, rows.ack)
     lone = _lone(collapsed, copies_within_ns, single_until_ns) & ~may_copy_another_connection(part)
     lone &= ~(_last_of_capture(rows) | _may_be_copied_in_the_next_file(stored, rows))
-    stays = ~_foldable(rows, events.numbers, ordinary, lone & ~_tells_of_copies(rows))
+    arrived = _acknowledged(rows, events.numbers) | _is_old(rows, one_way)
+    stays = ~_foldable(rows, events.numbers, ordinary & arrived, lone & ~_tells_of_copies(rows))
     echoes = _echoes(rows, progress)
     # A row is counted in the next row of its end that stays.
     columns = dict(stored.columns) | {"ordinary": ordinary}
@@ -176,8 +183,24 @@ def folded_into(side: NDArray[np.integer[Any]], stays: Mask, amount: NDArray[np.
     return total
 
 
-def settled_from(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row: Rows) -> Rows:
-    """Return the row from which on the opening of each connection is final; NEVER if it may change. Shape (m,)."""
+def _is_one_way(part: Split) -> Mask:
+    """Mark the connections of which one end is not captured, if their sockets have no other. Shape (m,).
+
+    Of several a segment of that end could still decide where one ends and the next begins.
+    """
+    begins = begins_run(part.conversation)
+    only = begins & np.append(begins[1:], True)
+    one_way: Mask = only & ~part.rows.has_spoken.reshape(-1, 2).all(axis=1) & ~part.rows.self_connect
+    return one_way
+
+
+def settled_from(
+    rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row: Rows, one_way: Mask | bool = False
+) -> Rows:
+    """Return the row from which on the opening of each connection is final; NEVER if it may change. Shape (m,).
+
+    `one_way`: connections of which only one end is captured. That of the other would change nothing before it.
+    """
     event = code & 0xF
     conn = np.repeat(np.arange(rows.connections), np.diff(start))
     opening = (event == Event.RECEIVE_SYN) | (event == Event.RECEIVE_ACK_OF_SYN)
@@ -186,7 +209,7 @@ def settled_from(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row
     np.maximum.at(last, conn[opening], row[opening])
     known = rows.iss_known.all(axis=1)
     midstream = ~rows.iss_known.any(axis=1)
-    return np.where((known & (acknowledged == 2)) | midstream, last, NEVER)
+    return np.where((known & (acknowledged == 2)) | midstream | one_way, last, NEVER)
 
 
 def _progress(rows: ConnectionRows, numbers: Numbers) -> Progress:
@@ -201,7 +224,9 @@ def _progress(rows: ConnectionRows, numbers: Numbers) -> Progress:
     )
 
 
-def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain: Mask, settled: Rows) -> Mask:
+def _ordinary(
+    rows: ConnectionRows, numbers: Numbers, progress: Progress, plain: Mask, settled: Rows, one_way: Mask
+) -> Mask:
     index, end, peer = np.arange(len(rows)), rows.end, rows.peer
     ends = 2 * rows.connections
     begin = rows.seq - rows.folded_octets
@@ -210,7 +235,7 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain:
         plain
         & (begin == own_before(rows, progress.sent))
         & (rows.ack >= own_ack)
-        & (rows.ack <= of_side(peer & 1, progress.sent))
+        & ((rows.ack <= of_side(peer & 1, progress.sent)) | one_way[rows.conn])
         & (own_ack > UNKNOWN)
     )
     ordinary &= ~rows.self_connect[rows.conn]
@@ -301,11 +326,22 @@ def _tells_of_copies(rows: ConnectionRows) -> Mask:
     return tells
 
 
+def _acknowledged(rows: ConnectionRows, numbers: Numbers) -> Mask:
+    """Mark the rows whose end the peer has acknowledged."""
+    acknowledged: Mask = rows.seq_end <= numbers.finally_acknowledged[rows.peer]
+    return acknowledged
+
+
+def _is_old(rows: ConnectionRows, one_way: Mask) -> Mask:
+    """Mark the rows of one direction of which `UNDER_WAY` later ones are known."""
+    old: Mask = one_way[rows.conn] & (rows.start[rows.conn + 1] - np.arange(len(rows)) > UNDER_WAY)
+    return old
+
+
 def _foldable(rows: ConnectionRows, numbers: Numbers, ordinary: Mask, lone: Mask) -> Mask:
-    last_row = rows.start[1:] - 1
-    now = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
-    arrived = lone & ordinary & (rows.seq_end <= now[rows.peer]) & (rows.ack < numbers.fin_end[rows.peer])
-    foldable: Mask = arrived & ~witnesses(latest_of_each_side(rows.side)[0], arrived)
+    """Mark the rows that need not stay. `ordinary`: those that have arrived."""
+    candidates = lone & ordinary & (rows.ack < numbers.fin_end[rows.peer])
+    foldable: Mask = candidates & ~witnesses(latest_of_each_side(rows.side)[0], candidates)
     return foldable
 
 
