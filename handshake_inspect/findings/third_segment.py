@@ -92,14 +92,17 @@ def third_ack_ignored(e: Evidence) -> Iterator[FindingRows]:
     Source. RFC 9293 §3.10.7.4 (fourth: check the SYN bit, SYN-RECEIVED); Linux net/ipv4/tcp_ipv4.c, accept queue full.
     """
     disproved = e.events.disproved
-    mine = (disproved[:, 3] == Event.RECEIVE_ACK_OF_SYN) & (disproved[:, 2] & 1 == RESPONDER)
-    if not mine.any():
+    mine = np.flatnonzero((disproved[:, 3] == Event.RECEIVE_ACK_OF_SYN) & (disproved[:, 2] & 1 == RESPONDER))
+    if not len(mine):
+        return
+    answers = e.syn_ack_rows[e.rows.side[e.syn_ack_rows] == RESPONDER]
+    mine = mine[np.isin(disproved[mine, 1], answers)]  # a SYN without ACK disproves it too, if both ends sent one
+    if not len(mine):
         return
     first = np.unique(disproved[mine, 2] >> 1, return_index=True)[1]
     third, again, end, _ = disproved[mine][first].T
     at = end >> 1
     # The SYN-ACK before the one that shows it, and how long one of them can have been on its way.
-    answers = e.syn_ack_rows[e.rows.side[e.syn_ack_rows] == RESPONDER]
     before = answers[np.maximum(np.searchsorted(answers, again) - 1, 0)]
     waited, later = e.between_ns(before, again), e.between_ns(third, again)
     keep = (waited >= RETRANSMISSION_NS) & (later > e.table["syn_to_syn_ack_ns"][at])

@@ -81,6 +81,14 @@ def test_a_syn_ack_that_crossed_the_third_segment_on_the_way_was_not_sent_becaus
     assert not findings_of(opened.format("1.5", "2.6"))
 
 
+def test_a_syn_that_comes_again_where_both_ends_sent_one_is_no_syn_ack() -> None:
+    """It shows that the acknowledgment of it did not arrive, in a connection without any SYN-ACK."""
+    opened = (
+        "A > S x\nB > S y\nA > A x+1 ack y+1\nB > A y+1 ack x+1\nB > S y\nA > PA x+1 (1) ack y+1\nB > A y+1 ack x+2"
+    )
+    assert not findings_of(opened)
+
+
 def test_a_syn_ack_of_another_connection_says_nothing_of_this_one() -> None:
     """The first SYN-ACK of the second connection was not captured: whether a timer sent the next one is not known."""
     texts = (
