@@ -200,8 +200,8 @@ def segments_after_reset(e: Evidence) -> Iterator[FindingRows]:
     late = late[~e.is_rst[late] & ~of_another]
     if not len(late):
         return
-    count = np.bincount(rows.end[late], minlength=2 * len(e))
-    octets = np.bincount(rows.end[late], rows.payload[late], 2 * len(e)).astype(np.int64)
+    amounts = 1 + rows.folded_segments[late], rows.folded_octets[late] + rows.payload[late]
+    count, octets = (np.bincount(rows.end[late], some, 2 * len(e)).astype(np.int64) for some in amounts)
     first = e.first_of_end(late)
     which = worked[count[causes.receiver[worked]] > 0]
     end = causes.receiver[which]

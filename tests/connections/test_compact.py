@@ -155,6 +155,28 @@ def test_a_long_transfer_of_which_one_direction_is_captured_is_kept_in_few_rows(
     assert one == plain
 
 
+@pytest.mark.parametrize("stray", [RST, SYN, SYN | RST])
+@pytest.mark.parametrize("seq", [3_000_000, -70_000])
+def test_a_long_transfer_that_an_rst_or_a_syn_does_not_end_is_kept_in_few_rows(stray: int, seq: int) -> None:
+    """As of a scanner, or of somebody who guesses numbers: one segment must not make what follows cost more."""
+    segments = [
+        Segment(10**18, "A", SYN, 0),
+        Segment(10**18 + 1000, "B", SYN | ACK, 0, 0, 1),
+        Segment(10**18 + 2000, "A", ACK, 1, 0, 1),
+    ]
+    for i in range(6000):
+        at = 10**18 + 3000 + i * 2000
+        if i == 100:
+            segments.append(Segment(at, "A", stray, seq % 2**32))
+        segments.append(Segment(at, "B", ACK, 1 + i * 1448, 1448, 1))
+        segments.append(Segment(at + 1000, "A", ACK, 1, 0, 1 + (i + 1) * 1448))
+    gathering = GatheredRows(fold_rows=256, long_rows=16)
+    (one,) = connections_of(segments, gathering, 100)
+    assert len(gathering) < 1000
+    (plain,) = connections_of(segments, None, len(segments))
+    assert one == plain
+
+
 def test_octets_folded_into_an_acknowledgment_count_as_captured() -> None:
     """Else the last of them might be a FIN that was not captured."""
     said = [("A", SYN, 0, 0, 0), ("B", SYN | ACK, 0, 0, 1), ("A", ACK, 1, 0, 1)]

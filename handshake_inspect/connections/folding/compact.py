@@ -216,6 +216,7 @@ def _progress(rows: ConnectionRows, numbers: Numbers) -> Progress:
     named = (rows.flags & (RST | ACK)) == ACK
     own_sent = own_before(rows, rows.sent_by)
     skips = (rows.seq - rows.folded_octets > own_sent) & (own_sent > UNKNOWN) & ((rows.flags & RST) == 0)
+    skips &= ~rows.ignored_syn
     return Progress(
         sent=rows.sent_by,
         skipped_to=[running_maximum(rows, rows.seq, skips & (rows.side == s)) for s in (0, 1)],
@@ -228,7 +229,6 @@ def _ordinary(
     rows: ConnectionRows, numbers: Numbers, progress: Progress, plain: Mask, settled: Rows, one_way: Mask
 ) -> Mask:
     index, end, peer = np.arange(len(rows)), rows.end, rows.peer
-    ends = 2 * rows.connections
     begin = rows.seq - rows.folded_octets
     own_ack = own_before(rows, progress.counted)
     ordinary = (
@@ -242,20 +242,24 @@ def _ordinary(
     # An acknowledgment beyond a hole, and data captured after its acknowledgment, show losses of the capture.
     ordinary &= own_ack >= of_side(peer & 1, progress.skipped_to)
     ordinary &= begin >= of_side(rows.side, progress.acknowledged[::-1])
-    # The first data, the first pure acknowledgment, and all rows before the end of the opening.
+    # The first data, the first that are new, and the first pure acknowledgment: of a connection, and after each RST and
+    # each SYN that was not taken, for they show what came of it.
+    trouble = ((rows.flags & RST) != 0) | rows.ignored_syn
+    stretch = 2 * (rows.conn + np.cumsum(trouble)) + rows.side
     has_data = rows.payload > 0
-    for mask in (has_data, ~has_data & plain):
-        first = first_of(end, mask, ends)
-        ordinary[first[first >= 0]] = False
+    count = int(stretch.max(initial=-1)) + 1
+    first = [first_of(stretch, mask, count) for mask in (has_data, has_data & ordinary, ~has_data & plain)]
+    telling = np.concatenate([some[some >= 0] for some in first])
+    ordinary[telling] = False
+    # All rows before the end of the opening.
     behind = index > settled[rows.conn]
     ordinary &= behind
-    # The peer's answer to a late SYN (RFC 9293 §3.10.7.4, fourth).
-    late = np.flatnonzero(behind & ((rows.flags & SYN) != 0))
-    answer = next_of_end(rows, np.ones(len(rows), np.bool_), peer[late], late)
+    # The peer's answer to each of these, and to a late SYN (RFC 9293 §3.10.7.4, fourth).
+    asks = behind & ((rows.flags & SYN) != 0) | trouble
+    asks[telling] = True
+    at = np.flatnonzero(asks)
+    answer = next_of_end(rows, np.ones(len(rows), np.bool_), peer[at], at)
     ordinary[answer[answer >= 0]] = False
-    # Nothing is certain after an RST, or after a SYN that was not taken.
-    trouble = first_of(rows.conn, ((rows.flags & RST) != 0) | rows.ignored_syn, rows.connections)
-    ordinary &= index < np.where(trouble >= 0, trouble, NEVER)[rows.conn]
     # No octets lie beyond a FIN (RFC 9293 §3.6): those that do are a finding.
     ordinary &= rows.seq_end <= numbers.fin_end[end]
     # The row after one that is not ordinary, of the same end, confirms or revokes it.

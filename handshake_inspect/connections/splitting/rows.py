@@ -174,8 +174,11 @@ class ConnectionRows:
 
     @cached_property
     def sent_by(self) -> list[NDArray[np.int64]]:
-        """The number after the highest one sent by each side, at each row, this row included; RSTs do not count."""
-        speech = (self.flags & RST) == 0
+        """The number after the highest one sent by each side, at each row, this row included.
+
+        RSTs do not count, nor do SYNs of an end whose initial number is another one, and which begin no connection.
+        """
+        speech = ((self.flags & RST) == 0) & ~(self.ignored_syn & self.iss_known.reshape(-1)[self.end])
         return [running_maximum(self, self.seq_end, speech & (self.side == s)) for s in (ORIGINATOR, RESPONDER)]
 
     @cached_property
