@@ -10,6 +10,7 @@ Each command is a module, named in `COMMANDS`. All modules, in an order in which
 - `amounts`, `bounds`, `options`: sizes, times and numbers as arguments; options that several commands share.
 - `closed_pipe`, `output`, `progress`: standard output and error.
 - `naming`: names on the command line -> files.
+- `remains`: files that must not outlive the command.
 - `choose`, `wanted`: which connections, which findings.
 - `listing`, `outflow`, `ledger`, `finding_listing`: connections, TIME-WAITs and findings in every format.
 - `captures`, `indexing`, `spreading`: files -> an inspection: here, from an index, or on a cluster.

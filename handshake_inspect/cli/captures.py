@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
+from io import BufferedIOBase
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from handshake_inspect.capture.inputs import Hooks, Input, begun
 from handshake_inspect.capture.records import CaptureError
@@ -207,21 +208,25 @@ def kept(file: str) -> Iterator[str]:
         return
     if file == "-":
         refuse_terminal()
-    import shutil
     import tempfile
 
-    # A folder, because Windows does not open a NamedTemporaryFile a second time.
-    with tempfile.TemporaryDirectory(prefix="handshake-inspect-") as folder:
-        copy = Path(folder, "pipe.pcap")
+    from handshake_inspect.cli.remains import no_remains
+
+    with no_remains() as remains:
+        # A folder, because Windows does not open a NamedTemporaryFile a second time.
+        folder = Path(tempfile.mkdtemp(prefix="handshake-inspect-"))
+        remains.append(folder)
+        copy = folder / "pipe.pcap"
         with contextlib.suppress(KeyboardInterrupt), copy.open("wb") as opened, _opened(file) as pipe:
-            shutil.copyfileobj(pipe, opened)
+            while octets := pipe.read1():  # what is there: Ctrl-C would lose what else is waited for
+                opened.write(octets)
         yield str(copy)
 
 
-def _opened(file: str) -> contextlib.AbstractContextManager[BinaryIO]:
+def _opened(file: str) -> contextlib.AbstractContextManager[BufferedIOBase]:
     """Open a pipe by its name. Raises CaptureError."""
     if file == "-":
-        return contextlib.nullcontext(sys.stdin.buffer)
+        return contextlib.nullcontext(cast("BufferedIOBase", sys.stdin.buffer))
     try:
         return Path(file).open("rb")
     except OSError as error:

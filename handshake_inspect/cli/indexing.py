@@ -26,6 +26,7 @@ from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.cli.captures import FilesRead
 from handshake_inspect.cli.naming import INDEX_ENDING
 from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.remains import no_remains
 from handshake_inspect.indexed.identity import Identity, identity_of
 from handshake_inspect.indexed.index import Index, UselessIndex
 from handshake_inspect.indexed.making import make_index
@@ -91,7 +92,7 @@ def index_made(path: str) -> Iterator[IndexMaking]:
     It is written when all else is done, so that nobody waits for it. Raises CaptureError where there is no room.
     """
     with contextlib.ExitStack() as stack:
-        target, file = _begun(path, stack)
+        target, file = _begun(path, stack.enter_context(no_remains()))
         before = _identity(path)
         archive = stack.enter_context(Archive(file))
         making = IndexMaking(Places(archive))
@@ -123,7 +124,7 @@ def _identity(path: str) -> Identity | None:
         return None
 
 
-def _begun(path: str, stack: contextlib.ExitStack) -> tuple[Path, tempfile._TemporaryFileWrapper[bytes]]:
+def _begun(path: str, remains: list[Path]) -> tuple[Path, tempfile._TemporaryFileWrapper[bytes]]:
     """Open a file in the first folder that can be written; return the path of the index, and the file."""
     reasons = []
     for target in _targets(path):
@@ -134,7 +135,7 @@ def _begun(path: str, stack: contextlib.ExitStack) -> tuple[Path, tempfile._Temp
         except OSError as error:
             reasons.append(f"{target}: {error.strerror or error}")
             continue
-        stack.callback(Path(file.name).unlink, missing_ok=True)
+        remains.append(Path(file.name))
         return target, file
     raise CaptureError(f"--index: there is no place for an index ({'; '.join(reasons)}); go on without it")
 

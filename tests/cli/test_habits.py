@@ -400,3 +400,25 @@ def test_interrupt_gives_130_with_the_result_so_far() -> None:
     assert process.returncode == 130, err
     assert b"four-way" in out
     assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_copy_of_a_pipe_is_used_at_ctrl_c_and_left_by_no_signal(ended_by: signal.Signals, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handshake_inspect", "show", "-"], env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(Path(ECHO).read_bytes())
+    process.stdin.flush()
+    wait_until_it_asks_for_more(process)
+    assert list(tmp_path.iterdir()), "the pipe is copied here"
+    process.send_signal(ended_by)
+    process.wait(60)  # before its standard input ends
+    out, err = process.communicate()
+    assert list(tmp_path.iterdir()) == []
+    if ended_by == signal.SIGINT:
+        assert process.returncode == 0, err
+        assert b"four-way" in out
+    else:
+        assert process.returncode == -ended_by, err

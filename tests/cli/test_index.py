@@ -9,6 +9,9 @@ import os
 import pickle
 import random
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -296,3 +299,16 @@ def test_without_a_stream_the_connections_are_listed(capture: Path) -> None:
     run("read", str(capture), "--index")
     assert shown(capture, "--index") == shown(capture)
     assert shown(capture, "--index", "-s", "99") == shown(capture, "-s", "99")
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_part_of_an_index(ended_by: signal.Signals, capture: Path) -> None:
+    """Once all is read, signals end the process as they end others; the index is only then written."""
+    ends_as_it_is_written = (
+        "import os; from handshake_inspect.cli import cli, indexing;"
+        f"indexing.make_index = lambda *_: os.kill(os.getpid(), {ended_by:d});"
+        f"cli.main(['read', {str(capture)!r}, '--index'])"
+    )
+    done = subprocess.run([sys.executable, "-c", ends_as_it_is_written], capture_output=True, check=False)
+    assert done.returncode == -ended_by, done.stderr
+    assert list(capture.parent.iterdir()) == [capture]
