@@ -217,10 +217,22 @@ def kept(file: str) -> Iterator[str]:
         folder = Path(tempfile.mkdtemp(prefix="handshake-inspect-"))
         remains.append(folder)
         copy = folder / "pipe.pcap"
-        with contextlib.suppress(KeyboardInterrupt), copy.open("wb") as opened, _opened(file) as pipe:
-            while octets := pipe.read1():  # what is there: Ctrl-C would lose what else is waited for
-                opened.write(octets)
+        with contextlib.suppress(KeyboardInterrupt), _opened(file) as pipe:
+            _copy(file, pipe, copy)
         yield str(copy)
+
+
+def _copy(file: str, pipe: BufferedIOBase, copy: Path) -> None:
+    """Copy a pipe, each time what is there: Ctrl-C would lose what else is waited for. Raises CaptureError."""
+    try:
+        with copy.open("wb") as opened:
+            while octets := pipe.read1():
+                opened.write(octets)
+    except OSError as error:
+        why = error.strerror or error
+        raise CaptureError(
+            f"{file}: cannot be copied to {copy.parent.parent} (TMPDIR), to be read again: {why}"
+        ) from None
 
 
 def _opened(file: str) -> contextlib.AbstractContextManager[BufferedIOBase]:

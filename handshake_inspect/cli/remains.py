@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 #: Signals that end a process at once unless it has them handled.
 SIGNALS = (signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
@@ -24,7 +25,7 @@ def no_remains() -> Iterator[list[Path]]:
     """Yield a list to which paths are added: what they name is removed at the end, and before a signal ends us."""
     paths: list[Path] = []
     us = os.getpid()
-    before = {}
+    before: dict[int, Any] = {}
 
     def end(number: int, _frame: FrameType | None) -> None:
         if os.getpid() == us:  # else a copy of us was told to end
@@ -33,7 +34,9 @@ def no_remains() -> Iterator[list[Path]]:
         os.kill(os.getpid(), number)
 
     if threading.current_thread() is threading.main_thread():
-        before = {number: at for number in SIGNALS if (at := signal.getsignal(number)) not in (signal.SIG_IGN, None)}
+        before = {
+            int(number): at for number in SIGNALS if (at := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+        }
     try:
         for number in before:
             signal.signal(number, end)

@@ -422,3 +422,13 @@ def test_the_copy_of_a_pipe_is_used_at_ctrl_c_and_left_by_no_signal(ended_by: si
         assert b"four-way" in out
     else:
         assert process.returncode == -ended_by, err
+
+
+def test_a_pipe_for_whose_copy_there_is_no_room_is_named(tmp_path: Path) -> None:
+    """Not »the output cannot be written«: it is the folder for temporary files that is full."""
+    limited = f"ulimit -f 1; cat {PCAPS}/README.md | {sys.executable} -m handshake_inspect show -"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(["bash", "-c", limited], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"Error: -: cannot be copied to {tmp_path} (TMPDIR), to be read again: File too large\n"
+    assert list(tmp_path.iterdir()) == []
