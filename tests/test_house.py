@@ -17,7 +17,7 @@ ROOT = Path(handshake_inspect.__file__).parent
 #: Floors from top to bottom; a folder stands for all its modules. A module may import from floors above its own, and
 #: within its own folder.
 FLOORS = [
-    ["plain", "arrays"],
+    ["plain", "arrays", "there"],
     ["tcp"],
     ["memory"],
     ["narrow"],

@@ -25,6 +25,7 @@ from handshake_inspect.forks import ForkDied
 from handshake_inspect.plain import plain
 from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, Names
+from handshake_inspect.there import is_file
 
 #: Captures from this size on are read and decoded in a forked process, where forks work: for 18 MB it saves no time.
 APART_OCTETS = 32 << 20
@@ -69,7 +70,7 @@ class Input:
     def is_file(self) -> bool:
         """Is it a regular file given by name, which can be opened repeatedly? A named pipe cannot."""
         source = self.source
-        return isinstance(source, str | os.PathLike) and source != "-" and Path(source).is_file()
+        return isinstance(source, str | os.PathLike) and source != "-" and is_file(source)
 
     @property
     def can_be_opened_again(self) -> bool:

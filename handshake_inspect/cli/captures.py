@@ -27,6 +27,7 @@ from handshake_inspect.plain import mutable
 from handshake_inspect.processes import Workers
 from handshake_inspect.quantities import counted
 from handshake_inspect.table import Names
+from handshake_inspect.there import is_there
 
 if TYPE_CHECKING:
     from handshake_inspect.capture.positions import LocatedCapture
@@ -203,7 +204,7 @@ class _Interruptible:
 @contextmanager
 def kept(file: str) -> Iterator[str]:
     """Yield a path that can be read several times: a pipe is copied to a temporary file meanwhile."""
-    if Input(file).is_file or (file != "-" and not Path(file).exists()):
+    if Input(file).is_file or (file != "-" and not is_there(file)):
         yield file  # where it cannot be used, reading it says why
         return
     if file == "-":

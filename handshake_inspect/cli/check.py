@@ -17,6 +17,7 @@ from handshake_inspect.cli.options import (
     selection_options,
 )
 from handshake_inspect.quantities import listed
+from handshake_inspect.there import is_there
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS, nearest
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def command(
     by_options = options_expect(
         None if record or update else golden, handshake, teardown, fail_on, select, ignore, chosen
     )
-    named = files_named(files, is_meant=lambda file: beside(file).exists())
+    named = files_named(files, is_meant=lambda file: is_there(beside(file)))
     groups = [named.files] if together and named.files else [[file] for file in named.files]
     if record or update:
         if by_options is not None or ignore or (record and update):

@@ -26,6 +26,7 @@ from handshake_inspect.expect.expectations import Expectations
 from handshake_inspect.expect.matching import AllMet, outcomes
 from handshake_inspect.expect.places import ExpectationError, Place
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.there import is_there
 from handshake_inspect.views.address_names import names_of_ends
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
@@ -141,7 +142,7 @@ class Checker:
         """Yield the expectations of the command line and of a file. Raises ExpectationError if there are none."""
         first = files[0]
         path = Path(self.expect) if self.expect is not None else beside_all(files)
-        if path is not None and (self.expect is not None or path.exists()):
+        if path is not None and (self.expect is not None or is_there(path)):
             yield written.read(path)
             if self.asked is not None:
                 yield self.asked.beside_others()
@@ -150,7 +151,7 @@ class Checker:
         elif path is None:
             what = "-: nothing is beside it" if len(files) == 1 else "--together: nothing is beside several captures"
             raise ExpectationError(f"{what} that says what to expect; name a file with --expect")
-        elif is_capture(first) and Path(first).exists():  # else reading it says why it cannot be used
+        elif is_capture(first) and is_there(first):  # else reading it says why it cannot be used
             hint = f"handshake-inspect check --record {first}"
             raise ExpectationError(f"{first}: there is no {path} beside it that says what to expect; {hint}")
 

@@ -31,6 +31,7 @@ from handshake_inspect.indexed.identity import Identity, identity_of
 from handshake_inspect.indexed.index import Index, UselessIndex
 from handshake_inspect.indexed.making import make_index
 from handshake_inspect.places import Places
+from handshake_inspect.there import is_file, is_there
 
 
 def refuse_index(files: Sequence[str], reader: str, **others: object) -> None:
@@ -40,14 +41,14 @@ def refuse_index(files: Sequence[str], reader: str, **others: object) -> None:
             raise click.UsageError(f"--index and {option} do not go together")
     if len(files) > 1:
         raise click.UsageError(f"--index keeps an index of one file; {len(files)} are named")
-    if files and (is_remote(files[0]) or files[0] == "-" or (Path(files[0]).exists() and not Input(files[0]).is_file)):
+    if files and (is_remote(files[0]) or files[0] == "-" or (is_there(files[0]) and not Input(files[0]).is_file)):
         raise click.UsageError(f"--index keeps an index beside a file; {files[0]} is none")
 
 
 def open_index(path: str, profile: str) -> Index | None:
     """Return the index of a capture; None if there is none that fits. One that does not fit is reported."""
     useless: list[tuple[Path, str]] = []
-    for target in filter(Path.is_file, _targets(path)):
+    for target in filter(is_file, _targets(path)):
         try:
             archive = Archive.open(target)
         except (OSError, ArchiveError):
@@ -131,6 +132,8 @@ def _begun(path: str, remains: list[Path]) -> tuple[Path, tempfile._TemporaryFil
         try:
             if target.parent != Path(path).parent:
                 target.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                target.lstat()  # a longer name than the folder takes is told here, before all is read
             file = tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", suffix=INDEX_ENDING, delete=False)  # noqa: SIM115
         except OSError as error:
             reasons.append(f"{target}: {error.strerror or error}")

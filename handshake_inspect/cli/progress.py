@@ -20,6 +20,7 @@ from handshake_inspect.cli.output import StatusLine
 from handshake_inspect.forks import Onlooker
 from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted
+from handshake_inspect.there import is_file, is_there
 
 if TYPE_CHECKING:
     from handshake_inspect.inspector import Inspector
@@ -116,8 +117,8 @@ class Progress:
 def _total_octets(files: Sequence[str]) -> int | None:
     if "-" in files:
         return None
-    there = [path for path in map(Path, files) if path.exists()]
-    return sum(path.stat().st_size for path in there) if all(path.is_file() for path in there) else None
+    there = [path for path in map(Path, files) if is_there(path)]
+    return sum(path.stat().st_size for path in there) if all(is_file(path) for path in there) else None
 
 
 def decided(now: Sample, for_s: float, room: int) -> str:

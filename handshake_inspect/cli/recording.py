@@ -25,6 +25,7 @@ from handshake_inspect.expect.recording import document, toml
 from handshake_inspect.expect.updating import updated
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
+from handshake_inspect.there import is_there
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.golden import golden
 
@@ -82,7 +83,7 @@ class Recorder:
         return path
 
     def _record(self, files: Sequence[str], path: Path, inspection: Inspection) -> Iterator[str]:
-        if path.exists():
+        if is_there(path):
             raise ExpectationError(f"{path}: it is there; --update brings it up to what the capture shows")
         _write(path, self._text(files, inspection))
         recorded = f"{counted(len(inspection.connections), 'connection')} of {' + '.join(files)} recorded"
@@ -91,7 +92,7 @@ class Recorder:
     def _update(self, files: Sequence[str], path: Path, inspection: Inspection) -> Iterator[str]:
         unmet: dict[str, Unmet] = {}
         if self.golden is None:
-            if not path.exists():
+            if not is_there(path):
                 raise ExpectationError(f"{path}: there is none to bring up to date; --record writes it")
             expected, before = written.read(path), written.text_of(path)
             after = updated(before, expected, inspection)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import click
 
@@ -16,6 +15,7 @@ from handshake_inspect.cli.captures import FilesRead
 from handshake_inspect.cli.output import remark
 from handshake_inspect.spread.cluster import LOCAL, ClusterError, cluster
 from handshake_inspect.spread.run import inspect_spread
+from handshake_inspect.there import is_there
 
 
 def inspect_on_cluster(
@@ -50,7 +50,7 @@ def _everywhere(file: str) -> str:
 
 def _can_be_sent(file: str, note: Callable[[CaptureError], None]) -> bool:
     """Can other processes open the file by its name?"""
-    if Input(file).can_be_opened_again or (file != "-" and not Path(file).exists()):
+    if Input(file).can_be_opened_again or (file != "-" and not is_there(file)):
         return True  # where it is not there, the worker says so
     note(CaptureError(f"{file}: --dask reads files, which each worker opens itself; save it to a file first"))
     return False

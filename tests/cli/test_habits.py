@@ -432,3 +432,29 @@ def test_a_pipe_for_whose_copy_there_is_no_room_is_named(tmp_path: Path) -> None
     assert done.returncode == 2
     assert done.stderr == f"Error: -: cannot be copied to {tmp_path} (TMPDIR), to be read again: File too large\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["read"], ["read", "--index"], ["show"], ["show", "--index"], ["findings"], ["report", "-o", "page.html"],
+        ["check"], ["check", "--record"], ["diff", ECHO], ["join", ECHO],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_cannot_even_be_looked_for_is_told_in_one_line(arguments: list[str], tmp_path: Path) -> None:
+    """A capture in a folder that only others may enter, and a name that no folder takes: both were tracebacks."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    capture = str(closed / "one.pcap")
+    command = [sys.executable, "-m", "handshake_inspect", *arguments]
+    if os.geteuid() == 0:  # whom no mode stops
+        needless = "-dac_override,-dac_read_search"
+        command = ["setpriv", "--bounding-set", needless, "--inh-caps", needless, *command]
+    done = subprocess.run([*command, capture], capture_output=True, text=True, cwd=tmp_path, check=False)
+    told = f"Error: {capture}: cannot be opened: Permission denied\n"
+    assert (done.returncode, done.stdout, done.stderr[: len(told)]) == (2, "", told)
+    long = "x" * 300
+    done = run(*arguments, long)
+    told = f"Error: {long}: cannot be opened: File name too long\n"
+    assert (done.returncode, done.stdout, done.stderr[: len(told)]) == (2, "", told)

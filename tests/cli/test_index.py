@@ -277,6 +277,19 @@ def test_where_nobody_may_write_it_stands_in_the_cache(
     found.close()
 
 
+def test_where_its_name_would_be_too_long_it_stands_in_the_cache(
+    capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    long = capture.rename(capture.with_name("x" * 248 + ".pcap"))
+    made = run("read", str(long), "--index")
+    assert (made.exit_code, made.stderr) == (0, "")
+    (kept,) = (tmp_path / "cache" / "handshake-inspect").iterdir()
+    made_ns = kept.stat().st_mtime_ns
+    assert shown(long, "-s", "0", "--index") == shown(long, "-s", "0")
+    assert kept.stat().st_mtime_ns == made_ns
+
+
 def test_there_is_something_of_which_no_index_is_kept(capture: Path, tmp_path: Path) -> None:
     twice = [str(capture), str(PCAPS / "four-way.pcap")]
     assert "--index keeps an index of one file; 2 are named" in run("read", *twice, "--index").stderr
