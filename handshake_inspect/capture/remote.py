@@ -33,14 +33,25 @@ def open_remote(url: str, name: str) -> RemoteSource:
     """Open a file by a name with `://`; `name`: its name in messages. Raises CaptureError."""
     with _refused(name, "opened"):
         store, path = _store_of(url, name)
-        return RemoteSource(store.open(path, "rb"))
+        return RemoteSource(store.open(path, "rb"), store)
 
 
 def remote_names(pattern: str) -> list[str]:
     """Return the names that a pattern with `://` matches, in order. Raises CaptureError."""
     with _refused(pattern, "listed"):
         store, path = _store_of(pattern, pattern)
-        return [str(store.unstrip_protocol(one)) for one in sorted(store.glob(path))]
+        return [_name_of(one, pattern, store) for one in sorted(store.glob(path))]
+
+
+def _name_of(path: str, pattern: str, store: Any) -> str:
+    """Return the name of a path that a pattern matched: where one protocol reads another, with all of these."""
+    if "::" not in pattern:
+        return str(store.unstrip_protocol(path))
+    links = pattern.split("::")
+    place = next(place for place, link in enumerate(links) if "://" in link)
+    protocol = f"{links[place].partition('://')[0]}://"
+    links[place] = path if path.startswith(protocol) else protocol + path
+    return "::".join(links)
 
 
 def _store_of(url: str, name: str) -> tuple[Any, str]:
@@ -75,8 +86,10 @@ class RemoteSource(Source):
 
     is_whole = True
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, store: Any) -> None:
         self._file = file
+        #: An archive is closed, with the files in it, when nobody knows it any more.
+        self._store = store
 
     def readinto(self, view: memoryview) -> int:
         """Fetch some octets; raises OSError where they cannot be fetched."""

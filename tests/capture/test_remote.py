@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,3 +130,22 @@ def test_what_breaks_on_the_way_is_damage(monkeypatch: pytest.MonkeyPatch, store
     found = inspect("memory://day/four-way.pcap", block_octets=256)
     assert 0 < found.captures[0].frames < 11
     assert found.damage[0].message == "cannot be read further: the connection was lost"
+
+
+def test_captures_in_an_archive_are_read_by_name_and_by_pattern(tmp_path: Path) -> None:
+    """fsspec closes an archive that nobody holds, and the captures in it with it."""
+    day = tmp_path / "day"
+    day.mkdir()
+    for name in ("four-way", "nat"):
+        shutil.copy(PCAPS / f"{name}.pcap", day)
+    path = shutil.make_archive(str(tmp_path / "day"), "zip", day)
+    found = inspect(f"zip://four-way.pcap::{path}")
+    assert found.with_steps(0).steps == inspect(PCAPS / "four-way.pcap").with_steps(0).steps
+    names = [f"zip://{name}.pcap::{path}" for name in ("four-way", "nat")]
+    assert files_named([f"zip://*.pcap::{path}"]).files == names
+    assert [one.name for one in inspect(names).captures] == names
+
+
+def test_a_pattern_of_a_protocol_that_reads_another_means_both(store: Any, tmp_path: Path) -> None:
+    shutil.copy(PCAPS / "nat.pcap", tmp_path)
+    assert files_named([f"simplecache::file://{tmp_path}/*.pcap"]).files == [f"simplecache::file://{tmp_path}/nat.pcap"]
