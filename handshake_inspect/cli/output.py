@@ -33,10 +33,10 @@ def remark(text: str) -> None:
 
 
 class StatusLine:
-    """One line on standard error that is rewritten in place; without a terminal it shows nothing."""
+    """One line on standard error that is rewritten in place; it shows nothing without a terminal that can do that."""
 
     def __init__(self) -> None:
-        self.is_shown = sys.stderr.isatty()
+        self.is_shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         #: What stands there.
         self._text = ""
 

@@ -12,7 +12,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.cli.captures import FilesRead
-from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.output import StatusLine, remark
 from handshake_inspect.spread.cluster import LOCAL, ClusterError, cluster
 from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.there import is_there
@@ -35,7 +35,7 @@ def inspect_on_cluster(
 
     inputs = [Input(_everywhere(file), reader, name=file) for file in files if _can_be_sent(file, note)]
     try:
-        watch = _progress if sys.stderr.isatty() else lambda *_: None
+        watch = _progress if StatusLine().is_shown else lambda *_: None
         with cluster(address, watch, workers, lambda line: remark(f"--dask {line}")) as engine:
             inspection = inspect_spread(inputs, engine, profile=profile, failed=note)
     except ClusterError as error:

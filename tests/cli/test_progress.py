@@ -134,3 +134,8 @@ def test_a_terminal_without_these_characters_gets_others(capture: Path) -> None:
     written = on_terminal("read", str(capture), "--format", "csv", COLUMNS="120", PYTHONIOENCODING="ascii")
     assert "===" in written
     assert "\\u" not in written
+
+
+def test_a_terminal_that_rewrites_nothing_has_no_line(capture: Path) -> None:
+    """TERM=dumb, as in a shell of Emacs: the sequences that clear the line would stand there as text."""
+    assert on_terminal("read", str(capture), "--format", "csv", TERM="dumb") == ""
