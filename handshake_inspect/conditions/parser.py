@@ -217,6 +217,7 @@ class _Parser:
                     self.check_value(left, item, place)
             elif kind_of_node(right) in ("number", "flag"):
                 self.fail(f'"{sign}" needs a list or a text on its right', place)
+            self.check_objects(right, place, self.end_before(place))
             self.check_choice(right, left, place, "never has")
             return
         for one, other, at in ((left, right, place), (right, left, start)):
@@ -228,10 +229,22 @@ class _Parser:
         given = [one for one in values if isinstance(one, Literal) and one.value is not None]
         if not isinstance(field, Field) or FIELDS[name := ".".join(field.path)] != "list" or not given:
             return
+        end = self.end_before(start)
+        self.check_objects(field, start, end)
         has, joined = ("not in", " and ") if sign in ("!=", "not in") else ("in", " or ")
         meant = joined.join(f"{spelled(one)} {has} {name}" for one in given)
-        end = start + len(self.text[start : self.token.start].rstrip())
         self.fail(f"{name} is a list: write {meant}", start, end)
+
+    def end_before(self, start: int) -> int:
+        """Return where what begins at `start` ends, before the next token."""
+        return start + len(self.text[start : self.token.start].rstrip())
+
+    def check_objects(self, field: Node, start: int, end: int) -> None:
+        """Reject a list of objects where one of values is meant: no value is ever equal to an object."""
+        name = ".".join(field.path) if isinstance(field, Field) else ""
+        if FIELDS.get(name) == "list" and (below := subfields(name)):
+            names = listed([f"{name}.{one}" for one in below], "or")
+            self.fail(f"{name} is a list of objects; what they hold is in {names}", start, end)
 
     def check_value(self, field: Node, value: Node, place: int) -> None:
         """Reject a value of another kind than the field, and a word that the field never has."""

@@ -23,7 +23,7 @@ from handshake_inspect.conditions.condition import (
 )
 from handshake_inspect.conditions.parser import WhereError, parse
 from handshake_inspect.views.contract import connection_object
-from handshake_inspect.views.fields import CHOICES, FIELDS, value_at
+from handshake_inspect.views.fields import CHOICES, FIELDS, subfields, value_at
 from tests.views.sessions import aborted, four_way
 
 FOUR_WAY = connection_object(four_way())
@@ -91,6 +91,14 @@ def test_null_is_neither_less_nor_greater() -> None:
             "findings.frames not in [1.5, null, true]",
             "write 1.5 not in findings.frames and true not in findings.frames:",
         ),
+        (
+            '"half-open" in findings and stream',
+            "findings is a list of objects; what they hold is in findings.code, findings.severity, findings.frames or "
+            'findings.message: "half-open" in »findings« and stream',
+        ),
+        ("1 not in resets", "resets is a list of objects; what they hold is in resets.frame, "),
+        ("findings == 'half-open'", "findings.message: »findings == 'half-open'«"),
+        ("'FIN' in time_wait.restarts", "what they hold is in time_wait.restarts.frame, time_wait.restarts.time_ns"),
         ('"half-opn" in findings.code', "findings.code never has half-opn; "),
         ('"loud" in findings.severity', "findings.severity never has loud; it is chat, note, warn or error"),
         ("octets.originator > 4kb", "kb is no unit"),
@@ -140,7 +148,9 @@ def test_any_sequence_of_words_is_parsed_or_refused(words: list[str]) -> None:
 
 NUMBER_FIELDS = sorted(name for name, kind in FIELDS.items() if kind == "number")
 TEXT_FIELDS = sorted(name for name, kind in FIELDS.items() if kind == "text" and name not in CHOICES)
-LIST_FIELDS = sorted(name for name, kind in FIELDS.items() if kind == "list" and name not in CHOICES)
+LIST_FIELDS = sorted(
+    name for name, kind in FIELDS.items() if kind == "list" and name not in CHOICES and not subfields(name)
+)
 
 
 def field(names: list[str]) -> st.SearchStrategy[Node]:
