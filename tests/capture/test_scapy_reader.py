@@ -101,6 +101,15 @@ def test_a_link_type_that_nobody_knows_is_counted() -> None:
     assert block.unread == {"link type 60000 frame": 1}
 
 
+def test_of_link_types_that_nobody_knows_all_frames_are_counted_in_the_order_in_which_they_came() -> None:
+    link_types = (60_001, 1, 60_000, 60_001, 12, 60_000, 60_001)
+    records = records_of(RawFrame(ethernet(IPV4, ipv4(6, tcp())), 54, 0, link_type) for link_type in link_types)
+    block = scapy_reader.decode_block(records, Names(), 0)
+    unread = {"link type 60001 frame": 3, "link type 60000 frame": 2, "raw frame that is not IP": 1}
+    assert list(block.unread.items()) == list(unread.items())
+    assert block.segments["frame"].tolist() == [2]
+
+
 def test_reading_an_ordinary_capture_does_not_import_scapy(tmp_path: Path) -> None:
     path = tmp_path / "x.pcap"
     path.write_bytes(pcap([(bytes(60), 60, 0)]))

@@ -59,6 +59,11 @@ def link(place: Place) -> Iterator[Place]:
     yield place.after(octets, kind, number)
 
 
+def is_known(link_type: int) -> bool:
+    """Tell whether frames of a link type are read at all, here or by Scapy's own classes."""
+    return link_type in LINK_TYPES or link_type in layers.conf.l2types.num2layer
+
+
 def whatever_scapy_finds(place: Place) -> Iterator[Place]:
     """Dissect a frame by Scapy's classes, and continue with the first IP packet in it."""
     name = f"{LINK_TYPE_NAMES.get(place.number, f'link type {place.number}')} frame"

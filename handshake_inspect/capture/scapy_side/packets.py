@@ -75,8 +75,11 @@ class Collector:
         segments, datagrams = self._table(SegmentTable), self._table(DatagramTable)
         return Block(segments, datagrams, self._table(IcmpErrorTable), self.unread)
 
-    def add(self, raw: RawFrame, number: int) -> None:
-        """Dissect one frame and store its rows; one without rows is counted once, by the first kind that was met."""
+    def add(self, raw: RawFrame, number: int, alike: int = 1) -> None:
+        """Dissect one frame and store its rows; one without rows is counted once, by the first kind that was met.
+
+        `alike`: how many frames it stands for, if it has no rows.
+        """
         self._frame = {
             "time_ns": raw.time_ns, "frame": number, "capture": self.capture, "packet_type": _packet_type(raw),
         }  # fmt: skip
@@ -95,7 +98,7 @@ class Collector:
                 met.append(f"frame that Scapy fails on ({type(error).__name__})")
             todo += reversed(further)
         if sum(map(len, self.rows.values())) == before:
-            self.unread.update(met[:1])
+            self.unread.update(dict.fromkeys(met[:1], alike))
 
     # --- IP -----------------------------------------------------------------------------------------------------------
 

