@@ -100,6 +100,9 @@ class About:
 
     def add_frame_comments(self, frames: NDArray[np.int64], comment: Callable[[int], bytes]) -> None:
         """Keep comments on frames that had none, ordered by frame; `comment` returns the i-th of them."""
+        if len(self.frame_comments) >= MOST_FRAMES:
+            self.leave_out("comments", len(frames))
+            return
         is_first = np.append(True, frames[1:] != frames[:-1])
         number, first = np.cumsum(is_first) - 1, np.flatnonzero(is_first)
         place = np.arange(len(frames)) - first[number]

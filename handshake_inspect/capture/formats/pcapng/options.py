@@ -27,8 +27,9 @@ EPB_FLAGS, EPB_DROPCOUNT = 2, 4
 CODE_AND_LENGTH = {order: struct.Struct(order + "HH") for order in "<>"}
 #: Of one block no more octets than these are looked at for options and names: a longer list is no list.
 MOST_LISTED_OCTETS = 1 << 20
-#: So many octets of options are looked at together, which bounds the memory that it takes.
-OCTETS_TOGETHER = 1 << 22
+#: So many octets of options are looked at together, which bounds the memory that it takes. Four times as many cost half
+#: as much again, for arrays so long are not kept by the allocator: each is made of fresh pages.
+OCTETS_TOGETHER = 1 << 20
 #: Fewer blocks than these are looked at one by one: numpy has as much to do in a step as the call of it costs.
 FEW_BLOCKS = 24
 
@@ -60,7 +61,8 @@ class Options:
 
     def texts(self) -> Options:
         """Return the comments that say something."""
-        return self[(self.code == OPT_COMMENT) & (self.length > 0) & (self.octets[self.begin] != 0)]
+        says_something = (self.code == OPT_COMMENT) & (self.length > 0) & (self.octets[self.begin] != 0)
+        return self if says_something.all() else self[says_something]
 
     def value(self, row: int) -> bytes:
         """Return the value of one."""
@@ -123,15 +125,16 @@ def _together(
     is_wanted[list(wanted)] = True
     found: list[tuple[Offsets, ...]] = []
     while len(block) >= FEW_BLOCKS:
-        more = np.flatnonzero(at + 4 <= end)
-        block, at, end = block[more], at[more], end[more]
-        code, length = halves[at].astype(np.int64), halves[at + 2].astype(np.int64)
-        at = at + 4
-        whole = np.flatnonzero((code != OPT_END) & (at + length <= end))
-        block, at, end, code, length = block[whole], at[whole], end[whole], code[whole], length[whole]
+        # Behind the last option this may read what follows the block; no option fits there, so it does not count.
+        code, length, begin = halves[at].astype(np.int64), halves[at + 2].astype(np.int64), at + 4
+        is_there = (code != OPT_END) & (begin + length <= end)
+        if not is_there.all():
+            whole = np.flatnonzero(is_there)
+            block, begin, end, code, length = (one[whole] for one in (block, begin, end, code, length))
         chosen = is_wanted[code]
-        found.append((block[chosen], code[chosen], at[chosen], length[chosen]))
-        at = at + (length + 3 & ~3)
+        columns = block, code, begin, length
+        found.append(columns if chosen.all() else tuple(column[chosen] for column in columns))
+        at = begin + (length + 3 & ~3)
     one_by_one = [
         (number, *one)
         for number, *range_ in zip(block.tolist(), at.tolist(), end.tolist(), strict=True)
@@ -139,6 +142,6 @@ def _together(
         if one[0] in wanted
     ]
     found.append(tuple(np.array(one_by_one, np.int64).reshape(-1, 4).T))
-    columns = [np.concatenate(column) for column in zip(*found, strict=True)]
-    in_order = np.argsort(columns[0], kind="stable")
-    return Options(octets, order, *(column[in_order] for column in columns))
+    together = [np.concatenate(column) for column in zip(*found, strict=True)]
+    in_order = np.argsort(together[0], kind="stable")
+    return Options(octets, order, *(column[in_order] for column in together))
