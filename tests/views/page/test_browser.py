@@ -312,10 +312,8 @@ def test_an_address_opens_what_it_says_and_the_back_button_goes_back(visitor: Vi
     assert page.input_value("#query") == "opening:three-way"
     assert page.locator("th[aria-sort=descending]").text_content() == "RTT"
     drawn(page)  # it has scrolled there
-    drawn(page)  # a row that is drawn anew under the pointer is not clicked
-    row = page.locator("#rows tr[data-row]").nth(1)
-    other = int(row.locator("td").first.text_content())
-    row.click()
+    other = int(page.locator("#rows tr[data-row]").nth(1).locator("td").first.text_content())
+    page.click(f"#row-{other}")  # it may have to be scrolled to, after which another row is the second one
     assert other != 2
     chosen_is(page, other)
     assert f"s={other}&" in page.evaluate("location.hash")
@@ -324,6 +322,58 @@ def test_an_address_opens_what_it_says_and_the_back_button_goes_back(visitor: Vi
     assert page.input_value("#query") == "opening:three-way"
     page.go_forward()
     chosen_is(page, other)
+
+
+#: What draws the table again with other rows, while the fifth stays where it is.
+REDRAWS = {
+    "scrolled": "document.getElementById('scroll').scrollTop = 4",
+    "made higher": "document.getElementById('scroll').style.height = '360px'",
+    "filtered": "document.dispatchEvent(new CustomEvent('narrow', {detail: {query: 's:0-9'}}))",
+}
+
+
+@pytest.mark.parametrize("redraw", REDRAWS.values(), ids=REDRAWS)
+def test_a_row_that_is_pressed_while_the_table_is_drawn_is_clicked(visitor: Visitor, report: Path, redraw: str) -> None:
+    page = visitor.open(report)
+    page.evaluate("document.getElementById('scroll').style.height = '300px'")
+    drawn(page)
+    before = rows(page)
+    page.hover("#row-4 a")
+    page.mouse.down()
+    page.evaluate(redraw)
+    drawn(page)
+    assert rows(page) != before
+    assert page.evaluate("document.activeElement.closest('tr')?.id") == "row-4", "its link has lost the focus"
+    page.mouse.up()
+    chosen_is(page, 4)
+
+
+def test_rows_that_stay_are_marked_anew(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report)
+    page.evaluate("[...document.getElementById('rows').children].forEach(line => line.wasThere = true)")
+    acts: list[tuple[Callable[[], Any], list[int]]] = [
+        (lambda: page.fill("#query", "s:3-9"), list(range(3, 10))),
+        (lambda: page.fill("#query", "-s:4"), [one.stream for one in run.connections if one.stream != 4]),
+        (lambda: page.click("#row-6"), [one.stream for one in run.connections if one.stream != 4]),
+        (lambda: page.fill("#query", "s:2-8"), list(range(2, 9))),
+        (lambda: page.click("th button:text-is('#')"), list(range(8, 1, -1))),
+    ]
+    for act, shown in acts:
+        act()
+        drawn(page)
+        lines = page.eval_on_selector_all(
+            "#rows tr:not(.spacer)",
+            "lines => lines.map(one => [one.id, Number(one.ariaRowIndex), one.classList.contains('odd')])",
+        )
+        expected = [[f"row-{stream}", place + 2, place % 2 == 1] for place, stream in enumerate(shown)]
+        assert lines == expected[: len(lines)]
+        assert page.get_attribute("#rows tr >> nth=0", "class") == "spacer"
+        assert page.get_attribute("#rows tr >> nth=-1", "class") == "spacer"
+        height = page.evaluate("document.getElementById('rows').offsetHeight")
+        assert height == pytest.approx(30 * len(shown), abs=1)
+    assert page.eval_on_selector_all("#rows [aria-selected=true]", "lines => lines.map(one => one.id)") == ["row-6"]
+    assert page.get_attribute("#table", "aria-activedescendant") == "row-6"
+    assert page.evaluate("[2, 3, 5, 6, 7, 8].every(stream => document.getElementById(`row-${stream}`).wasThere)")
 
 
 def test_the_back_button_undoes_each_act_from_the_first_one_on(visitor: Visitor, report: Path) -> None:

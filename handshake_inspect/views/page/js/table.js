@@ -9,7 +9,11 @@ const columnKeys = [...table.querySelectorAll("th")].map((head) => head.dataset.
 const MARGIN = 12;
 /** Rows that are printed, at most. */
 const MOST_PRINTED = 1000;
+/** Elements of rows, those that are drawn and some that were. */
 const made = new Map();
+const MOST_MADE = 1000;
+/** They keep free the room of the rows before and behind those that are drawn. */
+const [above, below] = [spacer(), spacer()];
 let rowHeight = 30;
 let isPrinting = false;
 /** The chosen row, -1 for none. */
@@ -56,25 +60,31 @@ function drawBetween(first, last) {
     line.classList.toggle("odd", place % 2 === 1);
     lines.push(line);
   }
-  const before = [...body.children].slice(1, -1);
-  if (lines.length && lines.length === before.length && lines.every((line, at) => line === before[at])) {
-    // A row that is taken out and put in again between press and release of the button would not be clicked.
-    body.firstElementChild.style.height = `${first * rowHeight}px`;
-    body.lastElementChild.style.height = `${(shown.length - last) * rowHeight}px`;
-  } else {
-    body.replaceChildren(spacer(first), ...lines, spacer(shown.length - last));
-  }
-  if (made.size > 1000) made.clear();
+  above.style.height = `${first * rowHeight}px`;
+  below.style.height = `${(shown.length - last) * rowHeight}px`;
+  putIn([above, ...lines, below]);
+  if (made.size > MOST_MADE) made.forEach((line, row) => line.isConnected || made.delete(row));
   table.ariaRowCount = shown.length + 1;
   const line = chosenRow >= 0 && byId(`row-${columns.stream[chosenRow]}`);
   if (line) table.setAttribute("aria-activedescendant", line.id);
   else table.removeAttribute("aria-activedescendant");
 }
 
-function spacer(rows) {
+/** Leaves these lines in the table, in this order. One that is there already stays: if it were taken out and put in
+ *  again, a press of the button on it would be no click when the button is released, and its focus would be lost. */
+function putIn(lines) {
+  const wanted = new Set(lines);
+  for (const line of [...body.children]) if (!wanted.has(line)) line.remove();
+  let next = body.firstElementChild;
+  for (const line of lines) {
+    if (line === next) next = next.nextElementSibling;
+    else body.insertBefore(line, next);
+  }
+}
+
+function spacer() {
   const line = make("tr", "spacer");
   line.ariaHidden = "true";
-  line.style.height = `${rows * rowHeight}px`;
   return line;
 }
 
