@@ -136,13 +136,18 @@ def _is_usable(one: Input, note: Callable[[CaptureError], None]) -> bool:
 
 
 def report(
-    run: Inspection | Overview, *, udp_listed: bool = False, udp_lister: str = "--udp", findings_listed: bool = False
+    run: Inspection | Overview,
+    *,
+    udp_listed: bool = False,
+    udp_lister: str = "--udp",
+    findings_listed: bool = False,
+    interrupted: bool = False,
 ) -> None:
     """Print on standard error what the results do not contain: damage, what was not read, what was lost."""
     from handshake_inspect.overview import Overview
     from handshake_inspect.views.remarks import remarks
 
-    said = {"udp_listed": udp_listed, "findings_listed": findings_listed}
+    said = {"udp_listed": udp_listed, "findings_listed": findings_listed, "interrupted": interrupted}
     for line in remarks(run if isinstance(run, Overview) else run.overview, udp_lister=udp_lister, **said):
         remark(line)
 

@@ -62,5 +62,5 @@ def command(
     if reading.useless:
         return reading.exit_code or named.exit_code
     write_findings(reading.inspection, chosen, those, format_, verbose=verbose)
-    report(reading.inspection, udp_lister="read --udp", findings_listed=True)
+    report(reading.inspection, udp_lister="read --udp", findings_listed=True, interrupted=reading.interrupted)
     return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)

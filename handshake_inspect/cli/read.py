@@ -136,7 +136,12 @@ def command(
             remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
         # Of a selection the run as a whole is not told, nor where the document has it.
         told = asked != SelectionOptions() or format_ == "json"
-        report(reading.inspection, udp_listed=udp or format_ == "json", findings_listed=told)
+        report(
+            reading.inspection,
+            udp_listed=udp or format_ == "json",
+            findings_listed=told,
+            interrupted=reading.interrupted,
+        )
         return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
 
 

@@ -40,17 +40,20 @@ def remarks(
     udp_lister: str = "--udp",
     findings_listed: bool = False,
     empty_listed: bool = False,
+    interrupted: bool = False,
 ) -> Iterator[str]:
     """Yield the lines, except for what is `listed` in the results: UDP, findings of the run, empty captures.
 
-    `udp_lister`: what lists UDP, for a reader whose command has not done so.
+    `udp_lister`: what lists UDP, for a reader whose command has not done so. `interrupted`: of a capture without a
+    frame nothing is said, for nobody has looked whether it has one.
     """
     for place in run.damage:
         yield (
             f"{printable(place.capture)}: damaged at octet {place.offset:,}, after"
             f" {counted(place.frames_before, 'frame')}: {printable(place.message)}"
         )
-    yield from _captures(run.captures, udp_listed=udp_listed, empty_listed=empty_listed)
+    begun = [one for one in run.captures if one.frames or not interrupted]
+    yield from _captures(begun, udp_listed=udp_listed, empty_listed=empty_listed)
     yield from _let_go(run.let_go)
     yield from _unread(run.unread)
     datagrams = sum(capture.datagrams for capture in run.captures)

@@ -458,3 +458,22 @@ def test_what_cannot_even_be_looked_for_is_told_in_one_line(arguments: list[str]
     done = run(*arguments, long)
     told = f"Error: {long}: cannot be opened: File name too long\n"
     assert (done.returncode, done.stdout, done.stderr[: len(told)]) == (2, "", told)
+
+
+def test_of_what_an_interrupt_left_unread_nothing_is_said(tmp_path: Path) -> None:
+    """It was said of each such file that it had »no TCP segment in 0 frames«."""
+    later = tmp_path / "later.pcap"
+    later.write_bytes((PCAPS / "time-wait-reused.pcap").read_bytes())  # it begins after the other
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handshake_inspect", "read", "-", str(later)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(Path(ECHO).read_bytes())
+    process.stdin.flush()
+    wait_until_it_asks_for_more(process)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    out, err = process.communicate()
+    assert b"four-way" in out
+    assert err == b"interrupted: this is what the first 11 frames show\n"
