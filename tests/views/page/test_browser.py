@@ -415,6 +415,18 @@ def test_a_link_leads_to_its_connection(visitor: Visitor, report: Path) -> None:
         assert page.evaluate("document.activeElement.id") == f"s={stream}"
 
 
+def test_a_link_scrolls_the_table_to_its_connection(visitor: Visitor, report: Path, run: Inspection) -> None:
+    last = len(run.connections) - 1
+    page = visitor.open(report, f"#s={last}&q=s%3A{last}")
+    page.evaluate(f"location.hash = 's={last}'")  # one row before, all of them now
+    sync_api.expect(page.locator("#shown")).to_have_text(f"{len(run.connections)} connections")
+    drawn(page)
+    ends = page.evaluate(
+        f"['row-{last}', 'scroll'].map(id => document.getElementById(id)?.getBoundingClientRect().bottom)"
+    )
+    assert ends[0] == pytest.approx(ends[1], abs=2)
+
+
 def test_no_hit_says_so_and_so_does_the_ladder_that_is_not_listed(visitor: Visitor, report: Path) -> None:
     page = visitor.open(report, "#s=5")
     aside = page.locator("#aside")

@@ -98,10 +98,10 @@ function follow() {
   sortRows(asked.sort, asked.descending);
   markSorted(asked.sort, asked.descending);
   filter(asked.query);
+  drawTable(); // the table has the room of these rows before it is scrolled to one of them
   if (asked.stream !== null) choose(asked.stream, "address");
   else if (shown.length) choose(columns.stream[shown[0]], "address");
   else chooseNone();
-  drawTable();
   if (asked.absent !== null) byId("shown").textContent += `; there is no connection ${asked.absent} on this page`;
 }
 
