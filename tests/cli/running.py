@@ -10,10 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from handshake_inspect.lab.processes import state_of
 from tests.cli.warm import CODE, PID, Order
 
 REPOSITORY = Path(__file__).parents[2]
@@ -35,6 +37,29 @@ def run(*arguments: str, stdin: bytes | None = None, **environment: str) -> subp
     out, err = done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
     assert "Traceback" not in err, err
     return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+
+def waiting_for_more(
+    *arguments: str, capture: Path, cwd: Path = REPOSITORY, **environment: str
+) -> subprocess.Popen[bytes]:
+    """Return a command that has taken a capture from the pipe at its standard input, and sleeps."""
+    import fcntl
+    import termios
+
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], env=os.environ | environment, cwd=cwd,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(capture.read_bytes())
+    process.stdin.flush()
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        has_all = fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) == bytes(4)
+        if has_all and state_of(process.pid) == "S":
+            return process
+        time.sleep(0.01)
+    raise TimeoutError("it does not read its standard input to the end")
 
 
 def cold(order: Order, stdin: bytes) -> subprocess.CompletedProcess[bytes]:

@@ -15,8 +15,7 @@ from click.testing import CliRunner, Result
 
 from handshake_inspect.cli import cli
 from handshake_inspect.connections.folding.gather import GatheredRows
-from tests.cli.running import PCAPS
-from tests.cli.test_habits import wait_until_it_asks_for_more
+from tests.cli.running import PCAPS, waiting_for_more
 from tests.engine.test_again import capture as long_capture
 
 __all__ = ["long_capture"]
@@ -154,15 +153,7 @@ def test_segments_that_a_pipe_does_not_give_again_are_missed_in_one_line(
 
 def test_ctrl_c_judges_no_half_capture_and_begins_no_other(folder: Path) -> None:
     asked = ["check", "four-way.pcap", "-", "reset.pcap", "--handshake", "partial"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "handshake_inspect", *asked],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
-        env={"PYTHONPATH": str(PCAPS.parent)},
-    )  # fmt: skip
-    assert process.stdin is not None
-    process.stdin.write((folder / "reset.pcap").read_bytes())
-    process.stdin.flush()
-    wait_until_it_asks_for_more(process)
+    process = waiting_for_more(*asked, capture=folder / "reset.pcap", cwd=folder, PYTHONPATH=str(PCAPS.parent))
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors

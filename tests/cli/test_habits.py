@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from click.testing import CliRunner
 
 from handshake_inspect.cli import COMMANDS, cli
 from handshake_inspect.cli.options import SelectionOptions
-from handshake_inspect.lab.processes import state_of
-from tests.cli.running import PCAPS, REPOSITORY, run
+from tests.cli.running import PCAPS, REPOSITORY, run, waiting_for_more
 
 ECHO = str(PCAPS / "four-way.pcap")
 ECHO_6 = str(PCAPS / "ipv6.pcap")
@@ -368,30 +366,8 @@ def test_only_a_terminal_is_told_what_it_is_too_narrow_for() -> None:
     assert b"too narrow" not in on_terminal(arguments, COLUMNS="300")
 
 
-def wait_until_it_asks_for_more(process: subprocess.Popen[bytes]) -> None:
-    """Wait until a process has taken all from the pipe at its standard input, and sleeps."""
-    import fcntl
-    import termios
-
-    assert process.stdin is not None
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        has_all = fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) == bytes(4)
-        if has_all and state_of(process.pid) == "S":
-            return
-        time.sleep(0.01)
-    raise TimeoutError("it does not read its standard input to the end")
-
-
 def test_interrupt_gives_130_with_the_result_so_far() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "handshake_inspect", "read", "-"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    process.stdin.write(Path(ECHO).read_bytes())
-    process.stdin.flush()
-    wait_until_it_asks_for_more(process)
+    process = waiting_for_more("read", "-", capture=Path(ECHO))
     process.send_signal(signal.SIGINT)
     try:
         out, err = process.communicate(timeout=60)
@@ -404,14 +380,7 @@ def test_interrupt_gives_130_with_the_result_so_far() -> None:
 
 @pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_copy_of_a_pipe_is_used_at_ctrl_c_and_left_by_no_signal(ended_by: signal.Signals, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "handshake_inspect", "show", "-"], env={**os.environ, "TMPDIR": str(tmp_path)},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    process.stdin.write(Path(ECHO).read_bytes())
-    process.stdin.flush()
-    wait_until_it_asks_for_more(process)
+    process = waiting_for_more("show", "-", capture=Path(ECHO), TMPDIR=str(tmp_path))
     assert list(tmp_path.iterdir()), "the pipe is copied here"
     process.send_signal(ended_by)
     process.wait(60)  # before its standard input ends
@@ -464,14 +433,7 @@ def test_of_what_an_interrupt_left_unread_nothing_is_said(tmp_path: Path) -> Non
     """It was said of each such file that it had »no TCP segment in 0 frames«."""
     later = tmp_path / "later.pcap"
     later.write_bytes((PCAPS / "time-wait-reused.pcap").read_bytes())  # it begins after the other
-    process = subprocess.Popen(
-        [sys.executable, "-m", "handshake_inspect", "read", "-", str(later)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    process.stdin.write(Path(ECHO).read_bytes())
-    process.stdin.flush()
-    wait_until_it_asks_for_more(process)
+    process = waiting_for_more("read", "-", str(later), capture=Path(ECHO))
     process.send_signal(signal.SIGINT)
     process.wait(60)
     out, err = process.communicate()

@@ -22,6 +22,11 @@ from handshake_inspect.table import Block
 from tests.engine.scenario import MILLISECOND_NS, Segment, parse, table_of
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+OPENING = (
+    Segment(10**18, "A", SYN, 0),
+    Segment(10**18 + 1000, "B", SYN | ACK, 0, 0, 1),
+    Segment(10**18 + 2000, "A", ACK, 1, 0, 1),
+)
 CONVERSATIONS = int(os.environ.get("HANDSHAKE_FUZZ", "400"))
 
 
@@ -124,11 +129,7 @@ def test_folded_transfers_give_the_same_answers(seed: int) -> None:
 
 
 def test_a_long_transfer_is_kept_in_few_rows() -> None:
-    segments = [
-        Segment(10**18, "A", SYN, 0),
-        Segment(10**18 + 1000, "B", SYN | ACK, 0, 0, 1),
-        Segment(10**18 + 2000, "A", ACK, 1, 0, 1),
-    ]
+    segments = [*OPENING]
     for i in range(10_000):
         at = 10**18 + 3000 + i * 2000
         segments.append(Segment(at, "B", ACK, 1 + i * 1448, 1448, 1))
@@ -159,11 +160,7 @@ def test_a_long_transfer_of_which_one_direction_is_captured_is_kept_in_few_rows(
 @pytest.mark.parametrize("seq", [3_000_000, -70_000])
 def test_a_long_transfer_that_an_rst_or_a_syn_does_not_end_is_kept_in_few_rows(stray: int, seq: int) -> None:
     """As of a scanner, or of somebody who guesses numbers: one segment must not make what follows cost more."""
-    segments = [
-        Segment(10**18, "A", SYN, 0),
-        Segment(10**18 + 1000, "B", SYN | ACK, 0, 0, 1),
-        Segment(10**18 + 2000, "A", ACK, 1, 0, 1),
-    ]
+    segments = [*OPENING]
     for i in range(6000):
         at = 10**18 + 3000 + i * 2000
         if i == 100:
