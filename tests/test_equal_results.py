@@ -201,10 +201,13 @@ def test_public_captures_say_the_same(captures_dir: Path, part: int) -> None:
 # --- larger ones: what folds and what has many partitions as it is ----------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["bulk", "short", "flood"])
+@pytest.fixture(
+    scope="module", params=[("bulk", 500), ("lossy", 50), ("short", 500), ("flood", 500)], ids=lambda given: given[0]
+)
 def workload(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path: Path = tmp_path_factory.mktemp("workload") / f"{request.param}.pcap"
-    write(going_on(request.param, 1, 500), path)
+    name, part = request.param
+    path: Path = tmp_path_factory.mktemp("workload") / f"{name}.pcap"
+    write(going_on(name, 1, part), path)
     return path
 
 

@@ -7,7 +7,7 @@
     make bench ARGS="--hostile"            captures that somebody made to be slow
     make bench ARGS="--readme"             all of this but `--long`, and writes the tables into the README
 
-It makes three captures (`workload`), and multiplies the largest ones of the folder HANDSHAKE_CAPTURES, if that is set
+It makes four captures (`workload`), and multiplies the largest ones of the folder HANDSHAKE_CAPTURES, if that is set
 (`multiplied`); those made to be slow are of `hostile`. Whole processes run in turn, from the page cache, with their
 output thrown away. Exits with 1 if a limit of `peers` does not hold.
 """
@@ -42,7 +42,7 @@ from tests.bench.report import (
 )
 from tests.bench.stopwatch import Amount, Run, amount, in_turn, peak_of_all, timed
 
-WORKLOADS = ("bulk", "short", "flood")
+WORKLOADS = ("bulk", "lossy", "short", "flood")
 #: So many of the real captures are multiplied, to so many packets.
 MOST_REAL, REAL_PACKETS = 3, 500_000
 #: A classic pcap header, of Ethernet: a capture without packets.

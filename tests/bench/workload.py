@@ -4,6 +4,8 @@
     python -m tests.bench.workload bulk long.pcap --times 10
 
 - `bulk`: 2 million packets in 40 connections, 95 % of them data, cut to 128 octets.
+- `lossy`: the same transfers, of whose segments 0.5 % are lost and sent again, 0.5 % are overtaken by the next one, and
+  0.5 % are not in the capture.
 - `short`: about 2 million packets in 212,000 connections of 15 kinds, interleaved: echo sessions closed in three and
   four segments, by client or server, refused, unanswered, reset, half-open, with retransmissions ...
 - `flood`: 1 million SYNs that nobody answers.
@@ -24,6 +26,8 @@ from numpy.typing import NDArray
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 SNAPLEN = 128
+#: A segment of `lossy` that was lost is sent again after so many others of its connection.
+RECOVERY = 60
 Column = NDArray[np.int64]
 
 #: One kind of connection: (from client?, flags, client numbers used, server numbers used, payload) per segment. The
@@ -101,13 +105,43 @@ def short(rng: np.random.Generator, connections: int) -> Packets:
 
 def bulk(rng: np.random.Generator, packets: int, connections: int = 40) -> Packets:
     """A few long downloads: one acknowledgment for 19 data segments."""
+    return _downloads(rng, packets, connections, lambda middle: middle)
+
+
+def lossy(rng: np.random.Generator, packets: int) -> Packets:
+    """The same, where segments are lost on the way to the client and sent again, overtaken, or not captured."""
+
+    def disturbed(middle: Column) -> Column:
+        odd = rng.random(len(middle))
+        odd[-2 * RECOVERY :] = 1
+        is_ack = middle[:, 0] == 1
+        lost = np.flatnonzero((odd < 0.005) & ~is_ack)
+        for first in lost:
+            recovery = middle[first : first + RECOVERY]
+            asks = recovery[recovery[:, 0] == 1]
+            asks[:, 3] = np.minimum(asks[:, 3], middle[first, 2])
+            recovery[recovery[:, 0] == 1] = asks
+        overtaken = np.flatnonzero((odd >= 0.005) & (odd < 0.01))
+        order = np.arange(len(middle), dtype=float)
+        order[overtaken] += 1.5
+        order = np.append(order, lost + RECOVERY - 0.5)
+        whole = np.concatenate([middle, middle[lost]])[np.argsort(order, kind="stable")]
+        return whole[rng.random(len(whole)) >= 0.005]
+
+    return _downloads(rng, packets, 40, disturbed)
+
+
+def _downloads(
+    rng: np.random.Generator, packets: int, connections: int, disturbed: Callable[[Column], Column]
+) -> Packets:
+    """Long downloads beside one another. `disturbed`: what becomes of the segments between opening and closing."""
     opening, closing = scripts()[0][:3], 4
     each = packets // connections - len(opening) - closing
     is_ack = np.arange(each) % 20 == 19
     sent = np.cumsum(np.where(is_ack, 0, 1448))
     before = np.concatenate([[0], sent[:-1]])
     own, other = np.where(is_ack, 1, 1 + before), np.where(is_ack, 1 + sent, 1)
-    middle = np.column_stack([is_ack, np.full(each, ACK), own, other, np.where(is_ack, 0, 1448)])
+    middle = disturbed(np.column_stack([is_ack, np.full(each, ACK), own, other, np.where(is_ack, 0, 1448)]))
     end = 1 + int(sent[-1])
     tail = [
         (False, FIN | ACK, end, 1, 0),
@@ -264,6 +298,7 @@ def _layout(
 #: How each is made, and of how many connections (`short`) or packets.
 WORKLOADS: dict[str, tuple[Callable[[np.random.Generator, int], Packets], int]] = {
     "bulk": (bulk, 2_000_000),
+    "lossy": (lossy, 2_000_000),
     "short": (short, 212_000),
     "flood": (flood, 1_000_000),
 }
