@@ -65,6 +65,8 @@ class MemoryLimit:
 
 
 MEMORY = MemoryLimit(constant_octets=100_000_000, per_connection_octets=600)
+#: With losses: each segment that was lost or overtaken stays, with those that tell of it.
+MEMORY_WITH_LOSSES = MemoryLimit(constant_octets=200_000_000, per_connection_octets=600)
 #: Ten times the packets take at most so many times the time.
 GROWTH_AT_MOST = 10.5
 #: One packet of a capture made to be slow takes at most so many times the processor time of one of `short`.

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tests.bench.peers import GROWTH_AT_MOST, HOSTILE, HOSTILE_AT_MOST, MEMORY, PEERS
+from tests.bench.peers import GROWTH_AT_MOST, HOSTILE, HOSTILE_AT_MOST, MEMORY, MEMORY_WITH_LOSSES, PEERS
 from tests.bench.stopwatch import Amount, Run
 
 OWN, ONE_JOB, IDLE = "handshake-inspect", "--jobs 1", "without packets"
@@ -128,8 +128,13 @@ def own_cell(one: Measured, *, limits: bool) -> str:
     found = f"{seconds(one.runs[OWN])}, {megabytes(one.peak_octets)}"
     if not limits:
         return found
-    most = MEMORY.octets(one.amount.connections)
+    most = most_octets(one)
     return f"{found} (≤ {megabytes(most)} {mark(one.peak_octets <= most)})"
+
+
+def most_octets(one: Measured) -> int:
+    """Return how much memory we mean to take at most."""
+    return (MEMORY_WITH_LOSSES if one.name == "lossy" else MEMORY).octets(one.amount.connections)
 
 
 def connection_cell(one: Measured) -> str:
@@ -168,9 +173,7 @@ def missed(measured: Sequence[Measured], grown: Sequence[Growth] = (), hostile: 
         if one.runs.get(name) and (bound := limit_of(one, name)) and not bound[1]
     ]
     lines += [
-        f"{one.name}: memory: {own_cell(one, limits=True)}"
-        for one in measured
-        if one.peak_octets > MEMORY.octets(one.amount.connections)
+        f"{one.name}: memory: {own_cell(one, limits=True)}" for one in measured if one.peak_octets > most_octets(one)
     ]
     lines += [f"{one.name}: growth: {one.ratio:.1f} ×" for one in grown if one.ratio > GROWTH_AT_MOST]
     return lines + [f"{one.name}: {one.ratio:.1f} packets" for one in hostile if one.ratio > HOSTILE_AT_MOST]
