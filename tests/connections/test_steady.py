@@ -260,6 +260,37 @@ def test_of_a_lossy_transfer_little_is_kept_besides_what_was_lost() -> None:
     assert one.segments.originator + one.segments.responder == len(table)
 
 
+def test_transfers_whose_acknowledgments_come_in_later_blocks_are_folded_as_they_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a thousand at once: of each a block has too few segments for an acknowledgment to be among them."""
+    monkeypatch.setattr("handshake_inspect.connections.folding.gather.SteadyTransfers", Counting)
+    monkeypatch.setattr(Counting, "folded", 0)
+    inspector, plain, count = Inspector(), Inspector(fold=False), 20
+    tables = []
+    for port in range(count):
+        long, ends = Transfer(random.Random(port), 0), Ends()
+        long.open(captured=True)
+        for number in range(2000):
+            long.say(1, ACK, long.sent[1], 1448, 1)
+            long.sent[1] += 1448
+            if number % 20 == 19:
+                long.say(0, ACK, 1, 0, long.sent[1])
+        tables.append(table_of(long.said, inspector, replace(ends, a=(*ends.a[:2], 40_000 + port))))
+    table = SegmentTable.concatenate(tables)
+    table = table.take(np.argsort(np.tile(np.arange(len(table) // count), count), kind="stable"))
+    table.columns["frame"] = table.columns["time_ns"] = np.arange(len(table)) + 1
+    inspector.analysis.gathering = gathering = GatheredRows(fold_rows=512, long_rows=64)
+    for one in (inspector, plain):
+        one.begin_capture("transfers", "pcap")
+        for a in range(0, len(table), 10 * count):
+            part = table.take(slice(a, a + 10 * count))
+            one.add_block(Block(part), 0, len(part), part["time_ns"])
+    assert Counting.folded > len(table) // 2
+    assert len(gathering) < len(table) // 10
+    assert list(inspector.result().connections) == list(plain.result().connections)
+
+
 @pytest.mark.parametrize(
     ("isn", "block", "behind"), [(7, 4000, 0), (2**28, 4000, 0), (7, 4000, 1000), (2**28, 100_000, 1000)]
 )

@@ -32,6 +32,9 @@ FOLD_ROWS, LONG_ROWS = 1 << 14, 1 << 8
 #: Rows that could not be folded are tried again after this many times as many new rows. A million FINs with random
 #: numbers take 3.2 us each, and would take 4.9 with 1.
 STAYED_TIMES = 3
+#: Blocks are folded together, up to so many rows, as long as of more than this share of the rows of a transfer the
+#: acknowledgment comes in a later block: where a thousand transfers are captured at once, it always does.
+TOGETHER_ROWS, UNDER_WAY_SHARE = 1 << 17, 0.25
 
 
 class GatheredRows:
@@ -39,7 +42,10 @@ class GatheredRows:
 
     def __init__(self, *, fold: bool = True, fold_rows: int = FOLD_ROWS, long_rows: int = LONG_ROWS) -> None:
         self.conversations = Conversations()
-        self._pool = Pool()
+        self._kept = Pool()
+        #: Blocks that wait to be folded together, their rows, and how many rows are to wait.
+        self._waiting: list[Mapping[str, Column]] = []
+        self._waiting_rows = self._together_rows = 0
         self._steady = SteadyTransfers()
         self._fold, self._fold_rows, self._long_rows = fold, fold_rows, long_rows
         #: Did the last partitions have conversations too short to decide? And the captures that decide for them.
@@ -72,14 +78,40 @@ class GatheredRows:
         keys, from_higher = keys_of(segments)
         numbers = self.conversations.number(keys)
         self._given += by_capture(segments["capture"], np.ones(len(segments), np.int64))
-        columns: Mapping[str, Column] = segments.columns | {"conversation": numbers, "from_higher": from_higher}
+        self._waiting.append(segments.columns | {"conversation": numbers, "from_higher": from_higher})
+        self._waiting_rows += len(segments)
+        if self._waiting_rows > self._together_rows:
+            self._take_in()
+        return numbers
+
+    @property
+    def _pool(self) -> Pool:
+        """All rows kept."""
+        self._take_in()
+        return self._kept
+
+    def _take_in(self) -> None:
+        """Fold the blocks that wait, and store what stays."""
+        waiting, rows, self._waiting, self._waiting_rows = self._waiting, self._waiting_rows, [], 0
+        if not waiting:
+            return
+        columns = waiting[0]
+        if len(waiting) > 1:
+            columns = {name: np.concatenate([one[name] for one in waiting]) for name in columns}
         if self._fold:
             columns = self._steady.fold(columns, self.copies_within_ns, self.single_until_ns)
-        self._pool.append(columns)
+            self._wait_as(self._steady.share_under_way, rows)
+        self._kept.append(columns)
         self._count_fresh(columns["conversation"])
         if self._fold:
-            self.fold_long()
-        return numbers
+            self._fold_long()
+
+    def _wait_as(self, share_under_way: float, rows: int) -> None:
+        """Let more blocks wait, or fewer, by how it went with so many rows."""
+        if share_under_way > UNDER_WAY_SHARE:
+            self._together_rows = min(2 * rows, TOGETHER_ROWS)
+        elif share_under_way < UNDER_WAY_SHARE / 8:
+            self._together_rows //= 2
 
     def _count_fresh(self, numbers: NDArray[np.int64]) -> None:
         if len(self._fresh) < len(self.conversations):
@@ -102,13 +134,17 @@ class GatheredRows:
         return enough
 
     def fold_long(self) -> None:
-        """Fold the long conversations once they have enough new rows."""
-        if self._fresh_long < max(self._fold_rows, len(self._pool) // 16):
+        """Fold the long conversations if they have enough new rows."""
+        self._take_in()
+        self._fold_long()
+
+    def _fold_long(self) -> None:
+        if self._fresh_long < max(self._fold_rows, len(self._kept) // 16):
             return
         long = self._fresh[: len(self.conversations)] >= self._enough(slice(len(self.conversations)))
         self._stayed[: len(long)][long] = 0
         is_self = self.conversations.is_self
-        for _, rows in self._pool.remove(long).by_conversation():
+        for _, rows in self._kept.remove(long).by_conversation():
             collapsed = self.collapse(rows, go_on=True)
             if len(collapsed.elsewhere):
                 self._elsewhere.append(np.unique(collapsed.elsewhere, return_counts=True))
@@ -118,7 +154,7 @@ class GatheredRows:
                 copies_within_ns=self.copies_within_ns,
                 single_until_ns=self.single_until_ns,
             )
-            self._pool.append(compacted.rows.columns)
+            self._kept.append(compacted.rows.columns)
             numbers, offered = distinct_numbers(rows["conversation"], len(long))
             left = np.bincount(compacted.rows["conversation"], minlength=len(long))[numbers]
             self._stayed[numbers] = np.where(left > offered // 2, left, 0)

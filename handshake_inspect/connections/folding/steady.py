@@ -48,6 +48,8 @@ class SteadyTransfers:
         #: Is the conversation of each place steady?
         self._is_steady = np.zeros(1, np.bool_)
         self._ends = Ends.empty(2)
+        #: Of the rows last folded, the share that stayed only because their acknowledgment has not come yet.
+        self.share_under_way = 0.0
 
     def learn(self, compacted: FoldedRows) -> None:
         """Update the steady conversations by the results of `compact`."""
@@ -75,6 +77,7 @@ class SteadyTransfers:
 
         Rows not older than `copies_within_ns` stay, as for `compact`: copies of them may still come.
         """
+        self.share_under_way = 0.0
         if not self._is_steady.any():
             return columns
         self._make_room(columns["conversation"])
@@ -87,6 +90,7 @@ class SteadyTransfers:
         regular, last = self._regular(course)
         alone, ordinary = self._ordinary(course, regular)
         foldable = ordinary & course.acknowledged(last)
+        self.share_under_way = (np.count_nonzero(ordinary) - np.count_nonzero(foldable)) / len(ordinary)
         if copies_within_ns:
             foldable &= course.is_single(columns["time_ns"], copies_within_ns, single_until_ns)
             foldable[course.last_of_capture(columns["capture"])] = False
