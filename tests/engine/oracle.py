@@ -257,13 +257,17 @@ class Oracle:
         its = self.of(1)
         return any(r.syn_ack and r.index < row.index for r in its) and not any(r.bare_syn for r in its)
 
+    def _advances(self, row: Row) -> bool:
+        """Does it count for what its end has sent? A SYN with another initial number than that of the end does not."""
+        return row.speaks and not (row.ignored_syn and self.known[row.side])
+
     def _look_at_acknowledgments(self) -> None:
         """Which acknowledgments count (RFC 9293 §3.10.7.4, fifth)."""
         highest: list[int | None] = [None, None]
         plain = [[r for r in self.of(side) if r.plain_ack] for side in (0, 1)]
         self.counts = {row.index for row in self.right}
         for row in self.rows:
-            if row.speaks:
+            if self._advances(row):
                 seen = highest[row.side]
                 highest[row.side] = row.end if seen is None else max(seen, row.end)
             if not row.plain_ack:
@@ -639,7 +643,7 @@ class Oracle:
             later = [r.ack for r in self.of(receiver) if r.index > row.index and r.index in self.counts]
             return "waits" if any(ack >= row.seq for ack in later) else "now"  # SYN-SENT drops it
         if reached is None:
-            sent = [r.end for r in self.of(row.side) if r.speaks and r.index < row.index]
+            sent = [r.end for r in self.of(row.side) if self._advances(r) and r.index < row.index]
             goes_on = not self._is_last_word(row)
             return "never" if goes_on and sent and row.seq != max(sent) else "now"
         if reached == row.seq:
@@ -682,7 +686,7 @@ class Oracle:
         if self._is_last_word(row) or self._is_refusal(row):
             return False
         acknowledged = [r.ack for r in self.of(self.peer(row.side)) if r.index in self.counts]
-        sent = [r.end for r in self.of(row.side) if r.speaks and r.index < row.index]
+        sent = [r.end for r in self.of(row.side) if self._advances(r) and r.index < row.index]
         return (bool(acknowledged) and (not sent or max(acknowledged) > max(sent))) or self._is_outlived(row)
 
     def _is_outlived(self, row: Row) -> bool:
