@@ -232,10 +232,14 @@ def test_what_led_to_a_repetition_is_looked_for_among_the_last_rows(
         ),
         ("A > PA x+1 (4) ack y+1\nB > A y+1 ack x+5 win 4\nB > A y+1 ack x+5 win 9", "a window update"),
         ("A > PA x+1 (4) ack y+1\nB > A y+1 ack x+5 win 4\nB > A y+1 ack x+5 win 3", "a smaller window"),
+        (
+            "B > A y+1 ack x+1\nA > A x+9 (4) ack y+1\nB > A y+1 ack x+1 win 4 sack x+9:x+13",
+            "SACK tells of a gap",
+        ),
     ],
 )
 def test_an_ack_that_brings_nothing_new_says_why_it_was_sent(lines: str, why: str) -> None:
-    """RFC 9293 §3.8.4, §3.8.6.1, §3.8.6.2.2, §3.10.7.4 (first)."""
+    """RFC 9293 §3.8.4, §3.8.6.1, §3.8.6.2.2, §3.10.7.4 (first); RFC 6675 §2."""
     assert [one.reason for one in inspect_lines("open\n" + lines).steps(0)[-1].arithmetic] == [f"again: {why}"]
 
 

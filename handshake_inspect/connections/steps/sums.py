@@ -181,7 +181,7 @@ class Sums:
         return [self._sum("ack", peer, ack, ack, True, octets_in_words(ack - acknowledged), i)]
 
     def _why_again(self, i: int) -> str | None:
-        """Return why an ACK that brings nothing new was sent: what it answers, or its window; None if unknown."""
+        """Return why an ACK without news was sent: what it answers, a gap, its window; None if unknown."""
         rows, side = self._rows, self._rows.side[i]
         if rows.payload[i] or rows.flags[i] & (FIN | SYN) or rows.seq[i] != before(rows.sent[side], i):
             return None
@@ -190,6 +190,8 @@ class Sums:
                 return "answers what came again"
             if rows.seq[i - 1] == before(rows.sent[1 - side], i - 1) - 1 and self._asks_only(i - 1):
                 return "answers the probe" if self._finds_window_closed(i - 1) else "answers the keep-alive"
+        if any(not one.is_duplicate for one in rows.sack.get(i) or ()):
+            return "SACK tells of a gap"  # counts as a duplicate ACK, whatever the window (RFC 6675 §2)
         own = next((row for row in range(i - 1, -1, -1) if rows.side[row] == side), None)
         # The window of a SYN is not scaled (RFC 7323 §2.2).
         if own is None or rows.flags[own] & (SYN | RST) or rows.window[own] == rows.window[i]:

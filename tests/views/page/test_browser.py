@@ -625,8 +625,11 @@ def test_the_colours_can_be_chosen(visitor: Visitor, report: Path) -> None:
     assert page.evaluate(ground) == light
     page.click("#theme")
     assert page.evaluate(ground) != light
-    page.reload()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    for _ in range(5):  # where the machine is busy, Chromium may load the page before it has stored the choice
+        page.reload()
+        if chosen := page.evaluate("document.documentElement.dataset.theme"):
+            break
+    assert chosen == "dark"
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["scripts", "no scripts"])
