@@ -6,18 +6,22 @@ import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from handshake_inspect.arrays import Column
+from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.connections.folding.steady import SteadyTransfers
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, SegmentTable
+from tests.capture.builders import pcap
 from tests.engine.scenario import BEGIN_NS, MILLISECOND_NS, MODULUS, Ends, Segment, table_of
+from tests.test_equal_results import frame_of
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 #: How many captures a run invents.
@@ -289,6 +293,60 @@ def test_transfers_whose_acknowledgments_come_in_later_blocks_are_folded_as_they
     assert Counting.folded > len(table) // 2
     assert len(gathering) < len(table) // 10
     assert list(inspector.result().connections) == list(plain.result().connections)
+
+
+def in_blocks(said: list[Segment], rows: int, *, fold: bool) -> Inspector:
+    """Inspect the segments of one connection, one a millisecond, in blocks of so many."""
+    inspector = Inspector(fold=fold)
+    if fold:
+        inspector.analysis.gathering = GatheredRows(fold_rows=64, long_rows=16)
+    inspector.begin_capture("transfer", "pcap")
+    timed = [replace(one, time_ns=BEGIN_NS + at * MILLISECOND_NS) for at, one in enumerate(said)]
+    table = table_of(timed, inspector)
+    for a in range(0, len(table), rows):
+        part = table.take(slice(a, a + rows))
+        inspector.add_block(Block(part), 0, len(part), part["time_ns"])
+    return inspector
+
+
+@pytest.mark.parametrize("leap", [2**31 - 10_000_000, 2**30 + 5, 2**30 - 10**6])
+def test_a_connection_whose_numbers_leap_is_told_alike_folded_and_not(leap: int) -> None:
+    """Captured midway, it may be another one of the same sockets, or absurd: that is decided by all of its numbers."""
+    long, octets = Transfer(random.Random(1), 0), 60_000
+    long.isn = [7, 1000]
+    for number in range(420):
+        long.sent[1] += leap if number == 20 else 0
+        long.say(1, ACK, long.sent[1], octets, 1)
+        long.sent[1] += octets
+        long.say(0, ACK, 1, 0, long.sent[1])
+    folded, plain = (list(in_blocks(long.said, 40, fold=fold).result().connections) for fold in (True, False))
+    assert folded == plain
+
+
+def test_retransmissions_that_another_capture_also_has_are_told_alike_folded_and_not(tmp_path: Path) -> None:
+    """All between them is only in one capture, so the other one has them for another reason."""
+    long = Transfer(random.Random(1), 0)
+    long.open(captured=True)
+    again: list[int] = []
+    while len(long.said) < 21_000:
+        if len(long.said) >= 18_000 + 800 * len(again) and len(again) < 2:
+            again.append(len(long.said))
+            long.say(0, ACK | PSH, long.sent[0] - 1448, 1448, 1)
+        for _ in range(3):
+            long.say(0, ACK | PSH, long.sent[0], 1448, 1)
+            long.sent[0] += 1448
+        long.say(1, ACK, 1, 0, long.sent[0])
+    said = [replace(one, time_ns=BEGIN_NS + 10 * MILLISECOND_NS * at) for at, one in enumerate(long.said)]
+    first = [frame_of(number, one, Ends()) for number, one in enumerate(said, 1)]
+    late = [replace(said[at], time_ns=said[at].time_ns + MILLISECOND_NS) for at in again]
+    second = [frame_of(at + 1, one, Ends()) for at, one in zip(again, late, strict=True)]
+    for name, frames in (("a", first), ("b", second)):
+        (tmp_path / name).write_bytes(pcap(frames))
+    inspectors = [Inspector(fold=fold) for fold in (True, False)]
+    for inspector in inspectors:
+        inspector.read([Input(tmp_path / name) for name in "ab"])
+    folded, plain = (list(inspector.result().connections) for inspector in inspectors)
+    assert folded == plain
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ class GatheredRows:
             self._fold_long()
 
     def _wait_as(self, share_under_way: float, rows: int) -> None:
-        """Let more blocks wait, or fewer, by how it went with so many rows."""
-        if share_under_way > UNDER_WAY_SHARE:
+        """Let more blocks wait, or fewer, by how it went with so many rows; none where copies may come."""
+        if share_under_way > UNDER_WAY_SHARE and not self.copies_within_ns:
             self._together_rows = min(2 * rows, TOGETHER_ROWS)
         elif share_under_way < UNDER_WAY_SHARE / 8:
             self._together_rows //= 2

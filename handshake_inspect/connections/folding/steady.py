@@ -13,6 +13,8 @@ conversation decides. A segment that was lost, sent again or overtaken does not 
 these numbers. The first row that is not regular ends the steady state: it and all rows after it are kept until
 `compact` has examined them.
 
+If several captures may have a segment, all rows that do not go on end the steady state: they may be copies.
+
 Rows to fold are also chosen as in `compact`, except that the beginning of a block is another barrier. More barriers are
 never wrong: each keeps both maxima unchanged.
 """
@@ -32,7 +34,7 @@ from handshake_inspect.connections.folding.compact import (
 )
 from handshake_inspect.connections.folding.course import Course, Ends
 from handshake_inspect.connections.moments import EARLIEST_NS
-from handshake_inspect.connections.splitting.rows import FIN, RST, SYN, UNKNOWN
+from handshake_inspect.connections.splitting.rows import FIN, RST, SYN, UNKNOWN, ConnectionRows
 from handshake_inspect.connections.splitting.split import StoredRows, first_of, last_of
 from handshake_inspect.connections.splitting.unwrapping import SAFE_SPAN
 from handshake_inspect.sets import set_of
@@ -87,6 +89,8 @@ class SteadyTransfers:
         if not len(at):
             return columns
         course = Course(columns, at, place.take(at), self._ends)
+        if copies_within_ns:  # what does not go on may be a copy, which all of its conversation decides
+            course.regular &= course.goes_on
         regular, last = self._regular(course)
         alone, ordinary = self._ordinary(course, regular)
         foldable = ordinary & course.acknowledged(last)
@@ -154,8 +158,9 @@ def _steady_ends(compacted: FoldedRows) -> tuple[Rows, Ends]:
     )
     conn = conn[ordinary[conn].all(axis=1) & ~rows.self_connect[conn]]
     conn = conn[~may_copy_another_connection(part)[rows.start[conn + 1] - 1]]
-    odd = np.bincount(rows.conn, ((rows.flags & (FIN | RST)) != 0) | compacted.doubled, rows.connections)
-    conn = conn[odd[conn] == 0]
+    odd = ((rows.flags & (FIN | RST)) != 0) | compacted.doubled
+    odd[_leaps(rows, np.flatnonzero(compacted.plain))] = True
+    conn = conn[np.bincount(rows.conn, odd, rows.connections)[conn] == 0]
     # The role of a SYN, or of its answer, may still depend on the next rows.
     last = last_of(rows.end, np.ones(len(rows), np.bool_), 2 * rows.connections).reshape(-1, 2)
     syn = last_of(rows.conn, (rows.flags & SYN) != 0, rows.connections)
@@ -189,6 +194,20 @@ def _steady_ends(compacted: FoldedRows) -> tuple[Rows, Ends]:
             "has_data": data[conn, side],
         }
     )
+
+
+def _leaps(rows: ConnectionRows, plain: Rows) -> Rows:
+    """Return the plain rows with a number so far from that of the row before of their end that it may be absurd.
+
+    `unwrapping` decides that by all numbers of the connection; here they are only compared with their neighbours.
+    """
+    behind = plain[np.argsort(rows.end[plain], kind="stable")]
+    before, behind = behind[:-1], behind[1:]
+    leaps = np.zeros(len(behind), np.bool_)
+    for numbers in (rows.seq, rows.ack):
+        leaps |= np.abs(numbers[behind] - numbers[before]) >= SAFE_SPAN
+    found: Rows = behind[leaps & (rows.end[behind] == rows.end[before])]
+    return found
 
 
 def _acknowledges_what_was_captured(progress: Progress, at: Rows) -> Mask:
