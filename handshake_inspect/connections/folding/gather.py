@@ -18,7 +18,7 @@ from handshake_inspect.connections.copies.packets import CopyEvidence, capture_o
 from handshake_inspect.connections.folding.compact import compact
 from handshake_inspect.connections.folding.duplicates import CollapsedRows, collapse
 from handshake_inspect.connections.folding.judged import misjudged
-from handshake_inspect.connections.folding.pool import Pool, Range
+from handshake_inspect.connections.folding.pool import Pool, Range, behind_each_other
 from handshake_inspect.connections.folding.steady import SteadyTransfers
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.splitting.split import StoredRows
@@ -95,9 +95,7 @@ class GatheredRows:
         waiting, rows, self._waiting, self._waiting_rows = self._waiting, self._waiting_rows, [], 0
         if not waiting:
             return
-        columns = waiting[0]
-        if len(waiting) > 1:
-            columns = {name: np.concatenate([one[name] for one in waiting]) for name in columns}
+        columns = behind_each_other(waiting)
         if self._fold:
             columns = self._steady.fold(columns, self.copies_within_ns, self.single_until_ns)
             self._wait_as(self._steady.share_under_way, rows)

@@ -149,7 +149,7 @@ class Pool:
     def _sort_fresh(self) -> None:
         fresh, self._fresh, self._fresh_rows = self._fresh, [], 0
         if fresh:
-            self._add(_Block.of(_behind_each_other(fresh)))
+            self._add(_Block.of(behind_each_other(fresh)))
 
     def _add(self, block: _Block) -> None:
         """Add a block. Small blocks are merged as in a binary counter, so that a row is moved only a few times."""
@@ -300,7 +300,7 @@ def _together(blocks: list[_Block]) -> _Block:
     return _Block.of({name: _column(pieces, name) for name in StoredRows.DTYPES})
 
 
-def _behind_each_other(parts: list[Mapping[str, Column]]) -> Mapping[str, Column]:
+def behind_each_other(parts: list[Mapping[str, Column]]) -> Mapping[str, Column]:
     """Concatenate the columns that any of the parts has; where a part lacks one, it is 0."""
     if len(parts) == 1:
         return parts[0]

@@ -8,10 +8,11 @@ no FIN or RST. Whether a row is ordinary then depends on eight numbers: for each
 highest SEG.ACK, the highest that counts, and the last one sent after a hole. A row is *regular* if it is of the middle
 of a connection and its numbers are near these. A regular row *goes on* if it continues both directions, no hole is
 open, and nothing was acknowledged that was not captured; then it is ordinary by the criteria of `compact`, here a
-little stricter, never laxer: an acknowledgment equal to the one before it may be a copy, and stays until all of its
-conversation decides. A segment that was lost, sent again or overtaken does not go on. It stays, and only counts for
-these numbers. The first row that is not regular ends the steady state: it and all rows after it are kept until
-`compact` has examined them.
+little stricter: an acknowledgment equal to the one before it may be a copy, and stays until all of its conversation
+decides. (Only the peer's answer to an end's first data need not stay here: without an RST or a SYN before, it tells
+nothing.) A segment that was lost, sent again or overtaken does not go on. It stays, and only counts for these numbers.
+The first row that is not regular ends the steady state: it and all rows after it are kept until `compact` has examined
+them.
 
 If several captures may have a segment, all rows that do not go on end the steady state: they may be copies.
 
@@ -89,9 +90,9 @@ class SteadyTransfers:
         if not len(at):
             return columns
         course = Course(columns, at, place.take(at), self._ends)
-        if copies_within_ns:  # what does not go on may be a copy, which all of its conversation decides
-            course.regular &= course.goes_on
-        regular, last = self._regular(course)
+        # Where copies may come, what does not go on may be one, which all of its conversation decides.
+        regular = course.regular & course.goes_on if copies_within_ns else course.regular
+        regular, last = self._until_irregular(course, regular)
         alone, ordinary = self._ordinary(course, regular)
         foldable = ordinary & course.acknowledged(last)
         self.share_under_way = (np.count_nonzero(ordinary) - np.count_nonzero(foldable)) / len(ordinary)
@@ -103,17 +104,17 @@ class SteadyTransfers:
             self._ends[name][course.ends] = values
         return _kept(columns, np.flatnonzero(~steady), course, ordinary, foldable)
 
-    def _regular(self, course: Course) -> tuple[Mask, Rows]:
+    def _until_irregular(self, course: Course, regular: Mask) -> tuple[Mask, Rows]:
         """Mark the rows before the first one of each conversation that is not regular, which ends its steady state.
 
         Also returns the last marked row of each end.
         """
-        irregular = first_of(course.group, ~course.regular, len(course.places))
+        irregular = first_of(course.group, ~regular, len(course.places))
         left = irregular >= 0
         until = np.where(left, irregular, course.stop)
         self._is_steady[course.places[left]] = False
-        regular = np.arange(len(course.regular)) < until.take(course.group) if left.any() else course.regular
-        return regular, course.last_before(until)
+        before = np.arange(len(regular)) < until.take(course.group) if left.any() else regular
+        return before, course.last_before(until)
 
     def _ordinary(self, course: Course, regular: Mask) -> tuple[Mask, Mask]:
         """Mark the ordinary rows: those ordinary by themselves, and those that also follow one of their end."""
@@ -152,9 +153,16 @@ def _steady_ends(compacted: FoldedRows) -> tuple[Rows, Ends]:
     conversation = part.conversation
     # The last connection of each conversation, if both of its ends have ordinary rows: then its opening is settled.
     conn = np.flatnonzero(np.append(conversation[1:] != conversation[:-1], True)[: len(conversation)])
+    # What comes first after a SYN, though it changed nothing, tells what came of it.
+    syn = last_of(rows.conn, (rows.flags & SYN) != 0, rows.connections)
+    since = np.arange(len(rows)) > syn[rows.conn]
     ordinary, acknowledged, data = (
         np.bincount(rows.end[mask], minlength=2 * rows.connections).reshape(-1, 2) > 0
-        for mask in (compacted.ordinary, compacted.plain & (rows.payload == 0), rows.payload > 0)
+        for mask in (
+            compacted.ordinary,
+            since & compacted.plain & (rows.payload == 0),
+            since & compacted.ordinary & (rows.payload > 0),
+        )
     )
     conn = conn[ordinary[conn].all(axis=1) & ~rows.self_connect[conn]]
     conn = conn[~may_copy_another_connection(part)[rows.start[conn + 1] - 1]]
@@ -163,7 +171,6 @@ def _steady_ends(compacted: FoldedRows) -> tuple[Rows, Ends]:
     conn = conn[np.bincount(rows.conn, odd, rows.connections)[conn] == 0]
     # The role of a SYN, or of its answer, may still depend on the next rows.
     last = last_of(rows.end, np.ones(len(rows), np.bool_), 2 * rows.connections).reshape(-1, 2)
-    syn = last_of(rows.conn, (rows.flags & SYN) != 0, rows.connections)
     conn = conn[last[conn].min(axis=1, initial=len(rows)) > syn[conn]]
     conn = conn[_acknowledges_what_was_captured(progress, rows.start[conn + 1] - 1)]
     # Numbers of the wire, by lower and higher socket.
