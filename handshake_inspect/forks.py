@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 import pickle
+import select
 import signal
 import sys
 import threading
@@ -18,19 +20,18 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from handshake_inspect.plain import mutable
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
 
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
 
 #: Octets of shared memory for the results of a fork, and the default number of results it holds at once. Sending them
 #: through a pipe takes five times as long.
-COMMON_OCTETS, ROOMS = 1 << 25, 2
+COMMON_OCTETS, ROOMS = 1 << 26, 2
+#: Octets of the length of a message, and most octets taken from a pipe at once.
+LENGTH_OCTETS, READ_OCTETS = 8, 1 << 20
 
 
 class Onlooker(threading.Thread):
@@ -38,12 +39,10 @@ class Onlooker(threading.Thread):
 
 
 def can_fork() -> bool:
-    """Can a fork of this process be made and work safely? Workers of `multiprocessing.Pool` may not fork."""
+    """Can a fork of this process be made and work safely?"""
     here = threading.current_thread()
     others = (one for one in threading.enumerate() if one is not here and not isinstance(one, Onlooker))
-    known = sys.modules.get("multiprocessing.process")
-    is_worker = known is not None and known.current_process().daemon
-    return sys.platform == "linux" and next(others, None) is None and not is_worker
+    return sys.platform == "linux" and next(others, None) is None
 
 
 class ForkDied(Exception):  # noqa: N818 - it says what happened
@@ -58,26 +57,33 @@ class Fork(Generic[Asked, Made]):
     """
 
     def __init__(self, make: Callable[[Iterable[Asked]], Iterable[Made]], rooms: int = ROOMS) -> None:
-        from multiprocessing import get_context
-
-        context = get_context("fork")
-        try:
-            self._here, there = context.Pipe()
-            self.rooms = _Rooms(rooms)
-            self._process = context.Process(target=_send_each, args=(make, self._here, there, self.rooms), daemon=True)
-            with warnings.catch_warnings(), _no_signals():
-                warnings.simplefilter("ignore", DeprecationWarning)  # threads: ours only watch, those of numpy wait
-                self._process.start()
-        except OSError:
-            raise ForkDied from None
-        there.close()
+        #: Its number, until it was waited for.
+        self._process: int | None = None
+        with contextlib.ExitStack() as ends:
+            try:
+                self._here, there = _both_ends()
+                ends.callback(there.close)
+                ends.callback(self._here.close)
+                self.rooms = _Rooms(rooms)
+                with warnings.catch_warnings(), _no_signals():
+                    warnings.simplefilter("ignore", DeprecationWarning)  # threads: ours only watch, those of numpy wait
+                    self._process = os.fork()
+                    if self._process == 0:
+                        _be_a_copy(make, self._here, there, self.rooms)
+            except OSError:
+                raise ForkDied from None
+            ends.pop_all()
+            there.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
         self.end()
-        self._process.join()
+        if self._process is not None:
+            with contextlib.suppress(ChildProcessError):  # whoever ignores SIGCHLD has none to wait for
+                os.waitpid(self._process, 0)
+            self._process = None
 
     def end(self) -> None:
         """End it without waiting: the system needs 3 ms to free the memory of a large process.
@@ -88,7 +94,9 @@ class Fork(Generic[Asked, Made]):
         try:
             self.rooms.close()
         finally:
-            self._process.kill()  # it has nothing to clean up
+            if self._process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._process, signal.SIGKILL)  # it has nothing to clean up
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when a result can be taken."""
@@ -97,7 +105,7 @@ class Fork(Generic[Asked, Made]):
     def ask(self, what: Asked) -> None:
         """Send a request. If the fork died, the next `take` reports that."""
         with contextlib.suppress(OSError):
-            self._here.send(what)
+            self._here.send(pickle.dumps(what))
 
     def take(self) -> Made:
         """Wait for the next result. Raises the exception of `make`, StopIteration after the last one, or ForkDied."""
@@ -127,9 +135,63 @@ class ForkAhead(Fork[None, Made]):
 
 def ready(copies: Iterable[Fork[Asked, Made]]) -> list[Fork[Asked, Made]]:
     """Wait until a result can be taken from at least one of these forks. Returns those with one."""
-    from multiprocessing.connection import wait
+    by_descriptor = {copy.fileno(): copy for copy in copies}
+    poll = select.poll()
+    for descriptor in by_descriptor:
+        poll.register(descriptor, select.POLLIN)
+    return [by_descriptor[descriptor] for descriptor, _ in poll.poll()]
 
-    return wait(copies)  # type: ignore[arg-type,return-value]  # accepts any object with `fileno`
+
+class _PipeEnd:
+    """One end of two pipes, one for each direction: messages of octets, each behind its length.
+
+    The pipes of `multiprocessing` do the same, and take 7 ms to import at a moment when nothing else goes on.
+    """
+
+    def __init__(self, reads: int, writes: int) -> None:
+        self._reads, self._writes = reads, writes
+
+    def send(self, message: bytes) -> None:
+        """Send a message. Raises OSError if nobody will receive it."""
+        octets = memoryview(len(message).to_bytes(LENGTH_OCTETS) + message)
+        while octets:
+            octets = octets[os.write(self._writes, octets) :]
+
+    def receive(self) -> bytearray:
+        """Wait for the next message. Raises EOFError or OSError if none will come."""
+        return self._read(int.from_bytes(self._read(LENGTH_OCTETS)))
+
+    def _read(self, count: int) -> bytearray:
+        octets = bytearray()
+        while len(octets) < count:
+            came = os.read(self._reads, min(count - len(octets), READ_OCTETS))
+            if not came:
+                raise EOFError
+            octets += came
+        return octets
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when a message can be received."""
+        return self._reads
+
+    def close(self) -> None:
+        """Close it; later calls of other methods raise OSError."""
+        reads, writes, self._reads, self._writes = self._reads, self._writes, -1, -1
+        if reads >= 0:
+            os.close(reads)
+            os.close(writes)
+
+
+def _both_ends() -> tuple[_PipeEnd, _PipeEnd]:
+    """Make two pipes. Returns the ends for this process and for a fork. Raises OSError."""
+    from_fork, to_here = os.pipe()
+    try:
+        from_here, to_fork = os.pipe()
+    except OSError:
+        os.close(from_fork)
+        os.close(to_here)
+        raise
+    return _PipeEnd(from_fork, to_fork), _PipeEnd(from_here, to_here)
 
 
 @mutable
@@ -153,7 +215,7 @@ def _no_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _be_a_copy() -> None:
+def _leave_signals() -> None:
     """Leave signals, and ending this fork, to the parent; if memory runs out, be the process that is killed."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -190,13 +252,13 @@ class _Rooms:
         """Is the memory freed?"""
         return self._memory.closed
 
-    def received(self, here: Connection) -> Any:
+    def received(self, here: _PipeEnd) -> Any:
         """Return the next result, each array in separate memory, so that keeping one does not keep the others.
 
         Raises ForkDied if no complete message will come.
         """
         try:
-            rest, ends = pickle.loads(here.recv_bytes())
+            rest, ends = pickle.loads(here.receive())
         except (EOFError, OSError):
             raise ForkDied from None
         begin = self._begin()
@@ -205,7 +267,7 @@ class _Rooms:
             arrays = [bytearray(octets[a : begin + end]) for a, end in zip(begins, ends, strict=False)]
         return pickle.loads(rest, buffers=arrays)
 
-    def send(self, made: Any, there: Connection) -> None:
+    def send(self, made: Any, there: _PipeEnd) -> None:
         """Write the arrays of a result into its room, if they fit, and send the message."""
         arrays: list[pickle.PickleBuffer] = []
         ends: list[int] = []
@@ -218,26 +280,35 @@ class _Rooms:
                 break
             self._memory[begin + first : begin + end] = octets
             ends.append(end)
-        there.send_bytes(pickle.dumps((rest, ends), pickle.HIGHEST_PROTOCOL))
+        there.send(pickle.dumps((rest, ends), pickle.HIGHEST_PROTOCOL))
 
 
-def _send_each(
-    make: Callable[[Iterable[Asked]], Iterable[Any]], here: Connection, there: Connection, rooms: _Rooms
-) -> None:
+def _be_a_copy(
+    make: Callable[[Iterable[Asked]], Iterable[Any]], here: _PipeEnd, there: _PipeEnd, rooms: _Rooms
+) -> NoReturn:
     """Send the results, and how the work ended. If memory runs out, end silently: the parent does the work."""
-    _be_a_copy()
-    here.close()
-    with contextlib.suppress(BrokenPipeError, EOFError, MemoryError):
+    try:
+        _leave_signals()
+        here.close()
         try:
-            for made in make(iter(there.recv, _Ended)):  # endless: EOFError ends it
+            for made in make(_requests(there)):
                 rooms.send(made, there)
                 del made
             ended = _Ended(None)
-        except (BrokenPipeError, EOFError, MemoryError):
+        except (BrokenPipeError, MemoryError):
             raise
         except Exception as error:
             ended = _Ended(_sendable(error))
         rooms.send(ended, there)
+    finally:
+        os._exit(0)  # whatever happened: the parent alone goes on
+
+
+def _requests(there: _PipeEnd) -> Iterator[Any]:
+    """Yield requests as they arrive, as long as the parent can send some."""
+    with contextlib.suppress(EOFError):
+        while True:
+            yield pickle.loads(there.receive())
 
 
 def _aligned(place: int) -> int:

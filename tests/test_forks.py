@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
 from handshake_inspect.forks import COMMON_OCTETS, ROOMS, Fork, ForkAhead, ForkDied, Onlooker, can_fork, ready
+from tests.children import children
 
 Made = TypeVar("Made")
 
@@ -27,6 +29,10 @@ def in_a_process(make: Callable[[], Iterable[Made]]) -> Generator[Made, None, No
     """Yield what `make()` yields in a copy; whoever stops asking ends it."""
     with ForkAhead(make) as copy:
         yield from copy
+
+
+def _all_of_a_copy() -> list[int]:
+    return list(in_a_process(lambda: range(3)))
 
 
 @pytest.mark.parametrize("onlooker", [True, False])
@@ -94,11 +100,12 @@ def test_what_a_copy_raises_is_raised_in_its_place() -> None:
         yield from range(5)
         raise OSError("the sixth")
 
-    made = in_a_process(make)
+    before, made = children(), in_a_process(make)
     assert [next(made) for _ in range(5)] == [*range(5)]
+    assert len(children() - before) == 1
     with pytest.raises(OSError, match="the sixth"):
         next(made)
-    assert not multiprocessing.active_children()
+    assert children() == before
 
 
 class PickyError(Exception):
@@ -126,9 +133,10 @@ def test_an_error_arrives_with_what_it_says(error: Exception, arrives: str, capf
     assert capfd.readouterr().err == ""
 
 
-def test_a_worker_of_a_pool_can_be_copied_no_more() -> None:
+def test_a_worker_of_a_pool_can_be_copied_too() -> None:
+    """One of `multiprocessing` may have no children of `multiprocessing`."""
     with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert pool.apply(can_fork) is False
+        assert pool.apply(_all_of_a_copy) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("after", [0, 1, 7])
@@ -151,7 +159,6 @@ def test_whoever_stops_iterating_ends_the_copy() -> None:
     made = in_a_process(make)
     copy = next(made)
     made.close()
-    assert not multiprocessing.active_children()
     with pytest.raises(ProcessLookupError):
         os.kill(copy, 0)
 
@@ -172,8 +179,23 @@ def test_what_the_system_does_not_let_begin_is_said(monkeypatch: pytest.MonkeyPa
         raise BlockingIOError
 
     monkeypatch.setattr(os, "fork", refused)
+    before = len([*Path("/proc/self/fd").iterdir()])
     with pytest.raises(ForkDied):
         next(in_a_process(lambda: [1]))
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
+def test_one_who_ignores_the_end_of_children_has_none_to_wait_for() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert list(in_a_process(lambda: range(3))) == [0, 1, 2]
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.parametrize("octets", [0, 1, 1 << 16, (1 << 20) + 1])
+def test_what_is_longer_than_a_pipe_arrives_whole(octets: int) -> None:
+    assert list(in_a_process(lambda: [b"x" * octets, "behind it"])) == [b"x" * octets, "behind it"]
 
 
 # --- Copy: asked for one thing after the other ------------------------------------------------------------------------

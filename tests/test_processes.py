@@ -14,6 +14,7 @@ import pytest
 
 from handshake_inspect import processes
 from handshake_inspect.processes import FEW_PIECES, PIECES_AHEAD, Workers, in_processes
+from tests.children import children
 
 Made = TypeVar("Made")
 
@@ -65,7 +66,7 @@ def test_what_no_process_may_do_is_done_here(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_something_is_done_aside_until_it_is_asked_for() -> None:
-    here = os.getpid()
+    here, before = os.getpid(), children()
     with Workers(2, may_fork=True).aside(os.getpid) as made:
         assert made() != here
     with Workers(2, may_fork=False).aside(os.getpid) as made:
@@ -78,14 +79,16 @@ def test_something_is_done_aside_until_it_is_asked_for() -> None:
 
     with Workers(2, may_fork=True).aside(die) as made:
         assert made() == here
-    assert not multiprocessing.active_children()
+    assert children() == before
 
 
 def test_whoever_stops_asking_leaves_no_process_behind() -> None:
+    before = children()
     made = in_processes(lambda piece: piece, range(PIECES), 2)
     assert next(made) == 0
+    assert len(children() - before) == 2
     made.close()  # type: ignore[attr-defined]
-    assert not multiprocessing.active_children()
+    assert children() == before
 
 
 def test_what_a_process_raises_is_raised_here() -> None:
