@@ -8,7 +8,7 @@ Each command is a module, named in `COMMANDS`. All modules, in an order in which
 
 - `groups`: groups of commands.
 - `amounts`, `bounds`, `options`: sizes, times and numbers as arguments; options that several commands share.
-- `closed_pipe`, `output`, `progress`: standard output and error.
+- `closed_pipe`, `standard_error`, `output`, `progress`: standard output and error.
 - `naming`: names on the command line -> files.
 - `remains`: files that must not outlive the command.
 - `choose`, `wanted`: which connections, which findings.

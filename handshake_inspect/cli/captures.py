@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from handshake_inspect.capture.inputs import Hooks, Input, begun
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.source import Reader
-from handshake_inspect.cli.output import remark
-from handshake_inspect.cli.progress import Progress
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.jobs import cores
 from handshake_inspect.memory import keep_room
 from handshake_inspect.plain import mutable
@@ -32,6 +31,7 @@ from handshake_inspect.there import is_there
 if TYPE_CHECKING:
     from handshake_inspect.capture.positions import LocatedCapture
     from handshake_inspect.cli.outflow import Outflow
+    from handshake_inspect.cli.progress import Progress
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.overview import Overview
     from handshake_inspect.places import Places
@@ -74,12 +74,14 @@ def inspect_files(
     places: Places | None = None,
     outflow: Outflow | None = None,
     with_segments: bool = True,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> FilesRead:
     """Inspect captures as one run. Those that cannot be used are reported at once, one line each.
 
     `names`: what messages call a file, where that is not what it is opened by. `profile`: whose TIME-WAIT is assumed.
     `fold`, `jobs`: as in `inspect()`. `places`: where to note where everything stands, for whoever asks for single
     connections. `outflow`: takes those that leave before the end. `with_segments`: as in `Inspector.result`.
+    `meanwhile`: imports what comes after, while a copy of this process reads and is ahead of us.
     """
     keep_room()
     inputs = [Input(file, reader, (names or {}).get(file)) for file in files]
@@ -87,7 +89,10 @@ def inspect_files(
     held = inputs if outflow is None else []  # names of what goes are not those of a copy
     with begun(held, numbers, Workers(jobs or cores(), may_fork=True)) as copy:
         # The largest part of us, and what reads needs none of it: it is imported while a copy reads.
+        from handshake_inspect.cli.progress import Progress
         from handshake_inspect.inspector import Inspector
+
+        meanwhile()
 
         def tell(left: Inspection) -> None:
             assert outflow is not None

@@ -18,7 +18,7 @@ from handshake_inspect.cli.captures import FilesRead, inspect_files
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.drawing import LadderSettings, draw
 from handshake_inspect.cli.naming import NamedFiles, is_capture, refuse_overwriting
-from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.expect import written
 from handshake_inspect.expect.beside import beside, beside_all
 from handshake_inspect.expect.checked import CheckedCapture, CheckedRun, Unusable

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.cli.options import SelectionOptions
-from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
 from handshake_inspect.plain import mutable
 from handshake_inspect.quantities import counted

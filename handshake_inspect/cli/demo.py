@@ -71,7 +71,6 @@ def command(
     """
     from handshake_inspect.capture.writing.rotation import write_frames
     from handshake_inspect.cli.drawing import LadderSettings
-    from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.performing import (
         print_differences,
         print_session,
@@ -82,6 +81,7 @@ def command(
         verified,
         waited,
     )
+    from handshake_inspect.cli.standard_error import remark
     from handshake_inspect.lab.time_wait.staying import told_of
     from handshake_inspect.quantities import counted
 
@@ -146,7 +146,7 @@ def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False, w
 
 def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> Session:
     """Return the recorded session of a scenario, and print that it is a recorded one. Raises LabError."""
-    from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.standard_error import remark
     from handshake_inspect.lab.replay import replay, replay_names
     from handshake_inspect.lab.world import LabError
     from handshake_inspect.quantities import listed

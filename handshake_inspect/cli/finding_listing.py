@@ -12,7 +12,8 @@ import numpy as np
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.output import remark, text_width, write, write_lines
+from handshake_inspect.cli.output import text_width, write, write_lines
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.cli.wanted import WantedCodes
 from handshake_inspect.connections.connection import Connection, Finding, RunFinding
 from handshake_inspect.connections.deciding.found import Severity

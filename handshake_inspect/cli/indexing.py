@@ -25,8 +25,8 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.cli.captures import FilesRead
 from handshake_inspect.cli.naming import INDEX_ENDING
-from handshake_inspect.cli.output import remark
 from handshake_inspect.cli.remains import no_remains
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.indexed.identity import Identity, identity_of
 from handshake_inspect.indexed.index import Index, UselessIndex
 from handshake_inspect.indexed.making import make_index

@@ -76,7 +76,7 @@ def command(
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.options import SelectionOptions
-    from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.standard_error import remark
     from handshake_inspect.views.joined_remarks import joined_remarks
 
     if client == server:
@@ -133,7 +133,7 @@ def choose(joined: Joined, selection: Selection, stream: int | None) -> NDArray[
     """Return the connections to show; None if there is none, after the reason was printed."""
     import numpy as np
 
-    from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.standard_error import remark
     from handshake_inspect.quantities import counted, listed
 
     if stream is not None and stream >= len(joined):

@@ -16,7 +16,7 @@ from handshake_inspect.capture.writing.rotation import RotatingWriter, Rotation,
 from handshake_inspect.cli.captures import Interruption, report
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.listing import write_kinds, write_listing, write_tables
-from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.cli.watch import Watch, WatchRequest, blocks_of
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, listed

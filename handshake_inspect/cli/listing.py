@@ -11,15 +11,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.cells import Utf8
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.output import (
-    remark,
-    terminal_width,
-    write,
-    write_blocks,
-    write_fitted,
-    write_octets,
-    write_table,
-)
+from handshake_inspect.cli.output import terminal_width, write, write_blocks, write_fitted, write_octets, write_table
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange

@@ -21,7 +21,7 @@ import click
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.capture.remote import is_remote, is_remote_pattern, remote_names
-from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.expect.beside import ENDING
 from handshake_inspect.plain import mutable
 from handshake_inspect.quantities import counted

@@ -13,7 +13,8 @@ from handshake_inspect.capture.writing.rotation import write_frames
 from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import LadderSettings
 from handshake_inspect.cli.ladders import Scene, print_ladders
-from handshake_inspect.cli.output import hanging, remark, write_lines
+from handshake_inspect.cli.output import hanging, write_lines
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.exchanges import Datagram, Exchange
 from handshake_inspect.lab.ground import RunOptions

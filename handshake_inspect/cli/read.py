@@ -84,7 +84,7 @@ def command(
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.naming import files_named
     from handshake_inspect.cli.outflow import outflow
-    from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.standard_error import remark
 
     if steps and format_ not in ("json", "ndjson"):
         raise click.UsageError("--steps needs --format json or ndjson")
@@ -113,8 +113,9 @@ def command(
             places = making.places if making else None
             asks_again = steps or index
             reading = inspect_files(
-                named.files, reader, profile=profile, jobs=jobs, places=places, outflow=flow, with_segments=asks_again
-            )
+                named.files, reader, profile=profile, jobs=jobs, places=places, outflow=flow, with_segments=asks_again,
+                meanwhile=_import_listing,
+            )  # fmt: skip
         else:
             from handshake_inspect.cli.spreading import inspect_on_cluster
 
@@ -143,6 +144,11 @@ def command(
             interrupted=reading.interrupted,
         )
         return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
+
+
+def _import_listing() -> None:
+    import handshake_inspect.cli.listing
+    import handshake_inspect.views.remarks  # noqa: F401
 
 
 def _refuse_where_parquet_cannot_be_written() -> None:

@@ -14,7 +14,8 @@ import click
 
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.cli.captures import inspect_files, report
-from handshake_inspect.cli.output import remark, write
+from handshake_inspect.cli.output import write
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.expect import written
 from handshake_inspect.expect.beside import beside_all
 from handshake_inspect.expect.claims import Unmet

@@ -95,7 +95,7 @@ def command(
     from handshake_inspect.cli.captures import report
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.naming import files_named, refuse_overwriting, refuse_replacing
-    from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.standard_error import remark
     from handshake_inspect.cli.tracing import beside
     from handshake_inspect.lab.strace.log import read_log
     from handshake_inspect.quantities import counted

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.standard_error import remark
 
 if TYPE_CHECKING:
     from handshake_inspect.screen.sight import Source

@@ -241,7 +241,7 @@ def choose_stream(overview: Overview, stream: int | None) -> int | None:
 
 def say_not_chosen(inspection: Inspection, stream: int | None) -> None:
     """Report why no stream is shown; list the connections if one of them must be chosen."""
-    from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.standard_error import remark
 
     count, captures = len(inspection.connections), inspection.captures
     name = captures[0].name if len(captures) == 1 else f"{len(captures)} captures"
@@ -271,7 +271,8 @@ def print_connection(
     `inspection`: with all connections, which golden text and socket calls look at.
     """
     from handshake_inspect.cli.drawing import LadderSettings
-    from handshake_inspect.cli.output import remark, write
+    from handshake_inspect.cli.output import write
+    from handshake_inspect.cli.standard_error import remark
     from handshake_inspect.cli.tracing import beside
     from handshake_inspect.views.address_names import names_of_ends
     from handshake_inspect.views.export import shown

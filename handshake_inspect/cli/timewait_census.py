@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from handshake_inspect.cli.output import hanging, remark, terminal_width, write_fitted
+from handshake_inspect.cli.output import hanging, terminal_width, write_fitted
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.time_wait.census import Census, Holding, entries_of
 from handshake_inspect.quantities import counted

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from handshake_inspect.capture.records import CaptureError, RawFrame
 from handshake_inspect.cli.ladders import Scene, print_ladders
-from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.lab.calls import SocketCall

@@ -19,7 +19,8 @@ from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.closed_pipe import nobody_reads
 from handshake_inspect.cli.live_lines import LiveLines
-from handshake_inspect.cli.output import remark, terminal_width, write
+from handshake_inspect.cli.output import terminal_width, write
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.connections.connection import IcmpError, Step
 from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.inspection import Inspection

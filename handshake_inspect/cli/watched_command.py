@@ -12,8 +12,9 @@ from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.cli.drawing import LadderSettings
 from handshake_inspect.cli.listening import SavedCapture, broken_off, list_found, list_udp, tell_rest
-from handshake_inspect.cli.output import remark, write_octets
+from handshake_inspect.cli.output import write_octets
 from handshake_inspect.cli.printed import PrintedTail
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.cli.tracing import print_traced
 from handshake_inspect.cli.watch import Watch, WatchRequest
 from handshake_inspect.inspection import Inspection

@@ -8,8 +8,6 @@ and RFC 6335 §6 first.
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-
 from handshake_inspect.plain import plain
 
 SECOND_NS = 1_000_000_000
@@ -102,6 +100,8 @@ def profile_of(name: str | float) -> Profile:
     found = PROFILES.get(text)
     if found is not None:
         return found
+    from decimal import Decimal, InvalidOperation  # slow to import, and most profiles have a name
+
     try:
         seconds = Decimal(text.strip().removesuffix("s"))
     except InvalidOperation:
