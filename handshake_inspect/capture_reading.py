@@ -131,7 +131,8 @@ class CaptureReading:
         """Decode a capture, a large one in a fork if there are more jobs than captures read in forks."""
         jobs_left = self._workers.jobs - 1 - sum(isinstance(each, ForkedReader) for each in self._decoders.values())
         if jobs_left > 0 and self.is_read_apart(one):
-            self._decoders[capture], blocks = opened.apart(one, Decoder(self.names), capture, begun)
+            again = one.reopened(positions=self._places is not None)
+            self._decoders[capture], blocks = opened.apart(again, Decoder(self.names), capture, begun)
             return blocks
         return ((records, self._decode(records, capture, through_scapy=one.through_scapy)) for records in opened)
 

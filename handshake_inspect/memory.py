@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 #: Free memory kept for reuse, and the largest array taken from it (the most that mallopt(3) allows).
 STAYING_OCTETS, LARGEST_OCTETS = 64 << 20, 32 << 20
-#: Growth of the process that makes another search for free pages worthwhile.
-GROWN_OCTETS = 4 << 20
+#: Growth of the process that makes another search for free pages worthwhile, and the size below which none is.
+GROWN_OCTETS, SMALL_OCTETS = 4 << 20, 96 << 20
 #: Parameters of mallopt(3), as malloc.h numbers them.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
@@ -35,14 +35,14 @@ def keep_room() -> None:
 
 
 def give_back() -> None:
-    """Return free pages to the system, if the process has grown since the last time.
+    """Return free pages to the system, if the process is large and has grown since the last time.
 
     The search takes 10 ms in a process that holds much else, like a test run: twice the time of a small capture.
     """
     global _held_octets
     if trim := _function("malloc_trim"):
         resident_octets = _resident_octets()
-        if resident_octets >= _held_octets + GROWN_OCTETS:
+        if resident_octets >= max(_held_octets + GROWN_OCTETS, SMALL_OCTETS):
             trim(0)
             _held_octets = _resident_octets()
         else:

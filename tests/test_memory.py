@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="nothi
 ROUNDS = """
 import resource
 from handshake_inspect import memory
+memory.SMALL_OCTETS = 0
 {prepare}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(50):
@@ -44,6 +45,10 @@ def test_who_has_not_grown_does_not_look_for_pages(monkeypatch: pytest.MonkeyPat
     looked: list[int] = []
     monkeypatch.setattr(memory, "_function", lambda name: looked.append)
     monkeypatch.setattr(memory, "_held_octets", 0)
+    monkeypatch.setattr(memory, "SMALL_OCTETS", 1 << 40)
+    memory.give_back()
+    assert not looked
+    monkeypatch.setattr(memory, "SMALL_OCTETS", 0)
     memory.give_back()
     memory.give_back()
     assert len(looked) == 1

@@ -32,8 +32,8 @@ T = TypeVar("T", bound=Table)
 #: Opens a capture. A process and its fork cannot read the same open file: they would share one file position.
 Reopen = Callable[[], Reader[Records]]
 
-#: Most blocks that the fork is ahead: it runs alone for a tenth of a second, while the engine is imported here.
-BLOCKS_AHEAD = 7
+#: Most blocks that the fork is ahead: as many as it decodes in the 40 ms in which the engine is imported here.
+BLOCKS_AHEAD = 16
 
 KINDS = [one.name for one in fields(Names)]
 

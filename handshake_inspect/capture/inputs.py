@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
-from handshake_inspect.capture.forked_reader import DecodingFork, ForkedReader
+from handshake_inspect.capture.forked_reader import DecodingFork, ForkedReader, Reopen
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.source import Reader, RecordReader
@@ -107,26 +107,29 @@ class Input:
             return OpenCapture(ThroughScapy(self.source, self.name), hooks)
         return OpenCapture(self.reader_of_records(ahead=ahead and self.is_file), hooks)
 
-    def reader_of_records(self, *, ahead: bool) -> RecordReader:
-        """Open it likewise, if its frames are not dissected by Scapy."""
-        return open_capture(self.source, name=self.name, block_octets=self.block_octets, ahead=ahead)
+    def reader_of_records(self, *, ahead: bool, positions: bool = True) -> RecordReader:
+        """Open it likewise, if its frames are not dissected by Scapy. `positions`: those of its records are needed."""
+        reader = open_capture(self.source, name=self.name, block_octets=self.block_octets, ahead=ahead)
+        reader.tells_positions = positions
+        return reader
 
-    def begin_apart(self, decoder: Decoder, capture: int) -> DecodingFork:
-        """Start a forked process that opens, reads and decodes it. Raises ForkDied."""
-        return DecodingFork(partial(self.reader_of_records, ahead=True), decoder, capture)
+    def reopened(self, *, positions: bool) -> Reopen:
+        """Return a function that opens it again, in another process."""
+        return partial(self.reader_of_records, ahead=True, positions=positions)
 
 
 @contextlib.contextmanager
-def begun(inputs: Sequence[Input], names: Names, workers: Workers) -> Iterator[DecodingFork | None]:
+def begun(inputs: Sequence[Input], names: Names, workers: Workers, *, positions: bool) -> Iterator[DecodingFork | None]:
     """Start the fork that reads the only capture and numbers `names`; None if it is not read in a fork.
 
     The fork lives as long as the context. In a run of several captures none is started early: each is opened in turn.
+    `positions`: those of the records are needed.
     """
     with contextlib.ExitStack() as stack:
         copy = None
         if len(inputs) == 1 and inputs[0].is_read_apart(workers):
             with contextlib.suppress(ForkDied):
-                copy = stack.enter_context(inputs[0].begin_apart(Decoder(names), 0))
+                copy = stack.enter_context(DecodingFork(inputs[0].reopened(positions=positions), Decoder(names), 0))
         yield copy
 
 
@@ -140,10 +143,9 @@ class OpenCapture:
         self._first: list[Records] = []
 
     def apart(
-        self, one: Input, decoder: Decoder, capture: int, begun: DecodingFork | None
+        self, again: Reopen, decoder: Decoder, capture: int, begun: DecodingFork | None
     ) -> tuple[ForkedReader, Iterator[tuple[Frames, Block]]]:
         """Have a forked process open it again, read and decode it: the fork `begun`, or else a new one."""
-        again = partial(one.reader_of_records, ahead=True)
         self.reader = apart = ForkedReader(self.reader, again, decoder, capture, begun)
         self._blocks = iter(self._hooks.watch(apart))
         return apart, self._blocks

@@ -245,6 +245,8 @@ class RecordReader(ABC):
         #: Begin and end in the (uncompressed) file of the headers that are needed to read its records. Final when
         #: iteration has ended.
         self.headers: list[tuple[int, int]] = []
+        #: Are the positions of the records in the file needed?
+        self.tells_positions = True
         self._window = window
         self._frames = 0
 

@@ -87,7 +87,7 @@ def inspect_files(
     inputs = [Input(file, reader, (names or {}).get(file)) for file in files]
     numbers = Names()
     held = inputs if outflow is None else []  # names of what goes are not those of a copy
-    with begun(held, numbers, Workers(jobs or cores(), may_fork=True)) as copy:
+    with begun(held, numbers, Workers(jobs or cores(), may_fork=True), positions=places is not None) as copy:
         # The largest part of us, and what reads needs none of it: it is imported while a copy reads.
         from handshake_inspect.cli.progress import Progress
         from handshake_inspect.inspector import Inspector

@@ -149,7 +149,7 @@ def test_a_copy_that_has_begun_is_the_one_that_reads(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(DecodingFork, "__init__", noted)
     one, names = Input(PCAPS / LONG, block_octets=200), Names()
-    with inputs.begun([one], names, Workers(2, may_fork=True)) as copy:
+    with inputs.begun([one], names, Workers(2, may_fork=True), positions=False) as copy:
         inspector = Inspector(names=names, jobs=2, processes=True)
         inspector.read([one], begun=copy)
     assert began == [copy]
@@ -160,7 +160,7 @@ def test_a_copy_that_has_begun_is_the_one_that_reads(monkeypatch: pytest.MonkeyP
 
 def test_a_copy_that_has_begun_is_ended_if_nobody_reads() -> None:
     before = children()
-    with inputs.begun([Input(PCAPS / LONG)], Names(), Workers(2, may_fork=True)) as copy:
+    with inputs.begun([Input(PCAPS / LONG)], Names(), Workers(2, may_fork=True), positions=False) as copy:
         assert copy is not None
         assert children() > before
     assert children() == before
@@ -168,7 +168,7 @@ def test_a_copy_that_has_begun_is_ended_if_nobody_reads() -> None:
 
 @pytest.mark.parametrize(("files", "jobs"), [(1, 1), (2, 2), (0, 2)])
 def test_where_no_copy_reads_or_several_might_none_begins(files: int, jobs: int) -> None:
-    with inputs.begun([Input(PCAPS / LONG)] * files, Names(), Workers(jobs, may_fork=True)) as copy:
+    with inputs.begun([Input(PCAPS / LONG)] * files, Names(), Workers(jobs, may_fork=True), positions=False) as copy:
         assert copy is None
 
 

@@ -39,8 +39,9 @@ class ChainedReader(RecordReader):
                 records, wrong = self._records(offsets, self._frames + 1)
                 self._frames += len(records)
                 if len(records):
-                    bounds = window.file_offset(0) + np.append(offsets, window.start)
-                    records.begin, records.end = bounds[: len(records)], bounds[1 : len(records) + 1]
+                    if self.tells_positions:
+                        bounds = window.file_offset(0) + np.append(offsets, window.start)
+                        records.begin, records.end = bounds[: len(records)], bounds[1 : len(records) + 1]
                     yield records
                 if wrong is not None:
                     window.start = int(offsets[len(records)])

@@ -221,7 +221,7 @@ class PcapngReader(RecordReader):
         packets = [part.packets for part in parts]
         offset = np.concatenate([one.frame for one in packets])
         packet_type = np.concatenate([part.packet_type for part in parts])
-        return Records(
+        records = Records(
             buffer=self._window.octets,
             offset=offset,
             captured=np.concatenate([one.captured for one in packets]),
@@ -231,9 +231,11 @@ class PcapngReader(RecordReader):
             link_type=np.concatenate([part.link_type for part in parts]),
             interface=np.concatenate([part.interface for part in parts]) if self._interfaces.end > 1 else None,
             packet_type=packet_type if (packet_type != PACKET_TYPE_UNKNOWN).any() else None,
-            begin=np.concatenate([part.file_offset + part.packets.blocks.at for part in parts]),
-            end=np.concatenate([part.file_offset + part.packets.blocks.after() for part in parts]),
         )
+        if self.tells_positions:
+            records.begin = np.concatenate([part.file_offset + part.packets.blocks.at for part in parts])
+            records.end = np.concatenate([part.file_offset + part.packets.blocks.after() for part in parts])
+        return records
 
 
 def read_alike(blocks: Blocks) -> int:
