@@ -124,7 +124,7 @@ def _in_order(found: Sequence[FoundRows], frames: int, at: slice) -> tuple[list[
 
     Also returns which of the `frames` of the slice they come from, in that order.
     """
-    rows = np.concatenate([one.rows for one in found])
+    rows = found[0].rows if len(found) == 1 else np.concatenate([one.rows for one in found])
     if len(found) == 1 and (rows[1:] > rows[:-1]).all():
         return [at], slice(None) if len(rows) == frames else rows
     order = np.argsort(rows, kind="stable")  # a frame may hold several segments (IEEE 802.11 A-MSDU)

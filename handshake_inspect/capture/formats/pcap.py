@@ -150,6 +150,9 @@ class PcapReader(ChainedReader):
             captured, original = original, captured
         elif isinstance(self.chain, EitherOrderChain):
             captured, original = np.minimum(captured, original), np.maximum(captured, original)
+        seconds *= 1_000_000_000
+        fraction *= self.unit_ns
+        seconds += fraction
         begin = offsets + self.chain.added
         if self.padding:
             padding = np.minimum(captured, self.padding)
@@ -162,7 +165,7 @@ class PcapReader(ChainedReader):
             offset=begin,
             captured=captured,
             original=original,
-            time_ns=seconds * 1_000_000_000 + fraction * self.unit_ns,
+            time_ns=seconds,
             frame=np.arange(first_frame, first_frame + count, dtype=np.int64),
             link_type=np.full(count, self.link_type, np.uint16),
         ), wrong

@@ -28,7 +28,7 @@ SPAN_OCTETS = 1 << 13
 #: Below this many octets the plain loop is faster.
 PLAIN_OCTETS = 1 << 19
 #: So too where records have this many octets on average, which is asked of the first SAMPLED_OCTETS.
-LONG_OCTETS, SAMPLED_OCTETS = 1 << 10, 1 << 15
+LONG_OCTETS, SAMPLED_OCTETS = 1 << 10, 1 << 13
 #: So many octets of each span are looked at together for a record start.
 WINDOW_OCTETS = 1 << 8
 #: Records in a row that must look right before a start is tried, and how many places of a span are looked at.

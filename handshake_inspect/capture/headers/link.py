@@ -104,6 +104,8 @@ def _following(part: Slice, layer: Layer, protocol: Ethertypes, skip: PerRow) ->
         if found is not None:
             packets, is_ip[is_ip] = found
             yield packets
+            if is_ip.all():
+                return
             layer, protocol, skip = layer.take(~is_ip), protocol[~is_ip], of(skip, ~is_ip)
     yield from part.following(layer, protocol, skip, ETHERTYPES, ethertype_name)
 
