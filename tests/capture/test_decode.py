@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handshake_inspect.capture import decode
@@ -214,6 +214,8 @@ def test_the_packet_type_of_a_live_socket_is_kept() -> None:
 
 
 @given(st.lists(st.tuples(st.binary(max_size=40), st.booleans()), min_size=1, max_size=60))
+@example([(bytes([5, 0]), False)])
+@example([(bytes([1, 1, 5, 2]), False), (bytes([5, 2, 1, 1, 1, 1, 1, 1]), False)])
 def test_option_lists_in_columns_are_those_of_the_plain_walk(lists: list[tuple[bytes, bool]]) -> None:
     """RFC 9293 §3.1: kinds 0 and 1 are single octets, all others have a length."""
     header = np.zeros((len(lists), 60), np.uint8)

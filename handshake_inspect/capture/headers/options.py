@@ -22,6 +22,8 @@ from handshake_inspect.table import OptionLists
 
 END, NO_OPERATION, SACK, TIMESTAMPS = 0, 1, 5, 8
 TIMESTAMPS_OCTETS = 10
+#: The shortest option that has a length: its kind and that.
+SHORTEST_OCTETS = 2
 TWO_WORDS = Struct(">II")
 #: NOP, NOP, timestamps, length 10: the beginning of nearly every segment with timestamps (RFC 7323, appendix A).
 ORDINARY = np.frombuffer(bytes([NO_OPERATION, NO_OPERATION, TIMESTAMPS, TIMESTAMPS_OCTETS]), np.uint32)[0]
@@ -105,7 +107,7 @@ def read_options(
     ordinary = (field_of(begin, "=u4", 0) == ORDINARY) & (option_octets >= ORDINARY_OCTETS)
     value, echo = (_where(ordinary, field_of(begin, ">u4", place)) for place in (4, 8))
     columns = OptionColumns(value, echo, ordinary, np.zeros(count, np.uint32))
-    has_more = (option_octets > ORDINARY_OCTETS) | (~ordinary & (option_octets >= TIMESTAMPS_OCTETS))
+    has_more = (option_octets > ORDINARY_OCTETS) | (~ordinary & (option_octets >= SHORTEST_OCTETS))
     rows = np.flatnonzero(has_more | (is_syn & (whole > 0)))
     if len(rows):
         lists = lists_of(rows)
