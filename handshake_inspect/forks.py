@@ -29,7 +29,7 @@ Made = TypeVar("Made")
 
 #: Octets of shared memory for the results of a fork, and the default number of results it holds at once. Sending them
 #: through a pipe takes five times as long.
-COMMON_OCTETS, ROOMS = 1 << 26, 2
+COMMON_OCTETS, ROOMS = 1 << 25, 2
 #: Octets of the length of a message, and most octets taken from a pipe at once.
 LENGTH_OCTETS, READ_OCTETS = 8, 1 << 20
 
