@@ -7,6 +7,7 @@ by conversation, with the numbers on which it depends whether each is ordinary (
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +16,6 @@ from numpy.typing import DTypeLike
 from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.folding.compact import STEP_BITS, is_plain, latest_of_each_side
-from handshake_inspect.connections.splitting.rows import running_maximum_of
 from handshake_inspect.connections.splitting.unwrapping import SAFE_SPAN
 from handshake_inspect.sets import first_of_runs
 from handshake_inspect.table import Table
@@ -129,25 +129,36 @@ class Course:
         found: Mask = continues | self.is_before
         return found
 
+    @cached_property
+    def _by_end(self) -> tuple[Rows, Rows, Rows]:
+        """The rows by end, where in this order those of each end begin (with its state), and how many it has."""
+        by_end = conversation_order(self.end)
+        begin = np.flatnonzero(self.is_before.take(by_end))
+        return by_end, begin, np.diff(begin, append=len(by_end))
+
     def _highest(self, numbers: Column) -> Column:
         """Return at each row the highest of `numbers` of its end so far; neighbours lie within 2**31."""
-        step = (numbers - numbers.take(self.own)).view(np.int32).astype(np.int64)
-        step[self.is_before] = 0
-        highest = numbers[self.is_before].take(self.end)
-        for side in (0, 1):
-            own = self.side == side
-            ahead = np.cumsum(step * own)
-            ahead -= ahead[self.start].take(self.group)
-            np.minimum(ahead, FARTHEST, out=ahead)  # beyond the first row that is not regular anything may come
-            highest += (running_maximum_of(self.group, ahead, own) * own).astype(np.uint32)
+        by_end, begin, count = self._by_end
+        own = numbers.take(by_end)
+        step = np.diff(own, prepend=own[:1]).view(np.int32).astype(np.int64)
+        step[begin] = 0
+        ahead = np.cumsum(step)
+        ahead -= np.repeat(ahead[begin], count)
+        np.minimum(ahead, FARTHEST, out=ahead)  # beyond the first row that is not regular anything may come
+        floor = np.repeat(np.arange(len(begin)) * FARTHEST, count)  # no end comes as far as the next one begins
+        ahead += floor
+        np.maximum.accumulate(ahead, out=ahead)
+        ahead -= floor
+        highest = np.empty_like(numbers)
+        highest[by_end] = np.repeat(own[begin], count) + ahead.astype(np.uint32)
         return highest
 
     def _latest(self, mask: Mask) -> Rows:
         """Return the latest masked row of the same end up to each row; the first of each end is masked."""
+        by_end, _, _ = self._by_end
+        place = np.maximum.accumulate(np.arange(len(mask)) * mask.take(by_end))
         latest = np.empty(len(mask), np.int64)
-        for side in (0, 1):
-            own = np.flatnonzero(self.side == side)
-            latest[own] = np.maximum.accumulate(np.where(mask.take(own), own, 0))
+        latest[by_end] = by_end.take(place)
         return latest
 
     def last_before(self, until: Rows) -> Rows:
