@@ -1,4 +1,4 @@
-"""Printing results on standard output; colour and width follow the terminal."""
+"""Printing: results on standard output, progress on standard error; colour and width follow the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
 from handshake_inspect.cli.standard_error import remark
-from handshake_inspect.views.table import GAP, Cell, Table
+from handshake_inspect.views.table import GAP, Cell, Table, cut_end
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,47 @@ if TYPE_CHECKING:
 DEFAULT_WIDTH, NARROWEST = 100, 60
 #: Characters that are written at once.
 BATCH = 1 << 16
+
+
+class StatusLine:
+    """One line on standard error that is rewritten in place; it shows nothing without a terminal that can do that."""
+
+    def __init__(self) -> None:
+        self.is_shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        #: What stands there.
+        self._text = ""
+
+    @property
+    def room(self) -> int:
+        """The columns that it may take; the last one stays free, so that no terminal wraps."""
+        if "COLUMNS" in os.environ:
+            return shutil.get_terminal_size().columns - 1
+        try:  # of standard error: results may go to a file
+            return os.get_terminal_size(sys.stderr.fileno()).columns - 1
+        except (OSError, ValueError):
+            return shutil.get_terminal_size().columns - 1
+
+    @property
+    def stands(self) -> bool:
+        """Is anything shown?"""
+        return bool(self._text)
+
+    def show(self, text: str) -> None:
+        """Replace the line by this text."""
+        text = cut_end(text, self.room)
+        if self.is_shown and text != self._text:
+            self._write(text)
+
+    def clear(self) -> None:
+        """Clear the line."""
+        if self._text:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        sys.stdout.flush()
+        sys.stderr.write(f"\r{text}\x1b[K")
+        sys.stderr.flush()
+        self._text = text
 
 
 def terminal_width() -> int | None:

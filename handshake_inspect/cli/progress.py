@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from handshake_inspect.cli.standard_error import StatusLine
+from handshake_inspect.cli.output import StatusLine
 from handshake_inspect.forks import Onlooker
 from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted

@@ -12,7 +12,8 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.cli.captures import FilesRead
-from handshake_inspect.cli.standard_error import StatusLine, remark
+from handshake_inspect.cli.output import StatusLine
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.spread.cluster import LOCAL, ClusterError, cluster
 from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.there import is_there

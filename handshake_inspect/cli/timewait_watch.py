@@ -15,8 +15,8 @@ from contextlib import closing
 from typing import Any
 
 from handshake_inspect.cli.captures import Interruption
-from handshake_inspect.cli.output import hanging
-from handshake_inspect.cli.standard_error import StatusLine, remark
+from handshake_inspect.cli.output import StatusLine, hanging
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.tracepoint import clock_offset
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handshake_inspect.cli.standard_error import StatusLine, remark
+from handshake_inspect.cli.output import StatusLine
+from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.lab.time_wait.following import Following
 from handshake_inspect.lab.time_wait.reckoning import Waiting
 from handshake_inspect.lab.time_wait.staying import Glance, Told

@@ -87,6 +87,19 @@ def test_a_copy_reads_what_is_read_here(captures_dir: Path) -> None:
     assert seen > 30
 
 
+@pytest.mark.parametrize("name", ["arkime__twovlan.pcap", "pcapplusplus__pcapng-example.pcapng"])
+@pytest.mark.parametrize("positions", [True, False])
+def test_where_records_stand_is_told_if_it_is_needed(captures_dir: Path, name: str, positions: bool) -> None:
+    path = min(captures_dir.glob("*.pcapng")) if name == "PCAPNG" else captures_dir / name
+    one = Input(path, block_octets=4096)
+    found = list(
+        ForkedReader(one.reader_of_records(ahead=False), one.reopened(positions=positions), Decoder(Names()), 0)
+    )
+    assert found
+    for frames, _ in found:
+        assert (frames.begin is not None, frames.end is not None) == (positions, positions)
+
+
 def test_names_that_another_capture_has_numbered_meanwhile_keep_their_numbers(captures_dir: Path) -> None:
     """Two captures are read side by side: each copy counts by itself."""
     paths = [captures_dir / name for name in ("zeek__mixed-vlan-mpls.pcap", "arkime__twovlan.pcap")]
