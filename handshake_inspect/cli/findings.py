@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import click
 
 from handshake_inspect.cli.options import (
@@ -12,7 +14,7 @@ from handshake_inspect.cli.options import (
     reader_option,
     selection_options,
 )
-from handshake_inspect.cli.wanted import wanted_options
+from handshake_inspect.cli.wanted import WantedCodes, wanted, wanted_options
 
 
 @click.command("findings")
@@ -51,16 +53,22 @@ def command(
     """
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
-    from handshake_inspect.cli.finding_listing import write_findings
     from handshake_inspect.cli.naming import files_named
-    from handshake_inspect.cli.wanted import wanted
 
-    those = wanted(select, ignore, severity)
     chosen = choice(asked)
     named = files_named(files)
-    reading = inspect_files(named.files, reader, profile=profile, jobs=jobs)
+
+    @cache
+    def those() -> WantedCodes:
+        import handshake_inspect.cli.finding_listing  # noqa: F401
+
+        return wanted(select, ignore, severity)
+
+    reading = inspect_files(named.files, reader, profile=profile, jobs=jobs, meanwhile=those)
     if reading.useless:
         return reading.exit_code or named.exit_code
-    write_findings(reading.inspection, chosen, those, format_, verbose=verbose)
+    from handshake_inspect.cli.finding_listing import write_findings
+
+    write_findings(reading.inspection, chosen, those(), format_, verbose=verbose)
     report(reading.inspection, udp_lister="read --udp", findings_listed=True, interrupted=reading.interrupted)
     return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)

@@ -122,12 +122,12 @@ def command(
     """
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.captures import kept
-    from handshake_inspect.cli.indexing import refuse_index
     from handshake_inspect.cli.naming import files_named, refuse_overwriting
-    from handshake_inspect.lab.strace.log import read_log
 
     named = files_named(files)
     if index:
+        from handshake_inspect.cli.indexing import refuse_index
+
         others = {"--dissect": dissect, "--strace": log, "--format golden": format_ == "golden"}
         refuse_index(named.files, reader, **others)
     refuse_overwriting(named.files, target, "--write")
@@ -135,7 +135,11 @@ def command(
         from handshake_inspect.cli.lesson import refuse_lesson
 
         refuse_lesson(named.files, format_, dissect, quiz=quiz)
-    trace = read_log(log) if log is not None else None
+    trace = None
+    if log is not None:
+        from handshake_inspect.lab.strace.log import read_log
+
+        trace = read_log(log)
     if dissect is not None and len(named.files) > 1:
         raise CaptureError(f"--dissect {dissect}: {len(named.files)} files have such a frame; name one of them")
     look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
@@ -197,16 +201,26 @@ def read_for(
     """Read captures, and note the places of all records; in an index if one is asked for."""
     from handshake_inspect.archive import Archive
     from handshake_inspect.cli.captures import inspect_files
-    from handshake_inspect.cli.indexing import index_made
     from handshake_inspect.places import Places
 
     names = {path: name for name, path in paths.items()}
-    making = stack.enter_context(index_made(next(iter(paths)))) if index and paths else None
+    making = None
+    if index and paths:
+        from handshake_inspect.cli.indexing import index_made
+
+        making = stack.enter_context(index_made(next(iter(paths))))
     places = making.places if making else Places(stack.enter_context(Archive()))
-    reading = inspect_files([*paths.values()], reader, names=names, profile=profile, jobs=jobs, places=places)
+    reading = inspect_files(
+        [*paths.values()], reader, names=names, profile=profile, jobs=jobs, places=places, meanwhile=_import_drawing
+    )
     if making:
         making.reading = reading
     return reading
+
+
+def _import_drawing() -> None:
+    import handshake_inspect.cli.drawing
+    import handshake_inspect.views.remarks  # noqa: F401
 
 
 def from_reading(reading: FilesRead, paths: Mapping[str, str], wanted: ShowRequest) -> int:
