@@ -84,7 +84,7 @@ class CaptureReading:
             return None
         opened_later = is_one_of_several and one.can_be_opened_again
         try:
-            opened = one.open(hooks, ahead=self._workers.jobs > 1)
+            opened = self._opened(one, hooks)
             first_ns = opened.first_ns() if is_one_of_several else None
         except CaptureError as error:
             hooks.failed(error)
@@ -98,12 +98,16 @@ class CaptureReading:
         disorder = self.summaries[capture].disorder
         return Feed(capture, lambda: self._blocks(one, kept, capture, hooks, begun), disorder, first_ns)
 
+    def _opened(self, one: Input, hooks: Hooks) -> OpenCapture:
+        """Open a capture. Raises CaptureError."""
+        return one.open(hooks, ahead=self._workers.jobs > 1, positions=self._places is not None)
+
     def _blocks(
         self, one: Input, opened: OpenCapture | None, capture: int, hooks: Hooks, begun: DecodingFork | None
     ) -> Iterator[tuple[Frames, Block]]:
         """Read a capture from its beginning to its end."""
         try:
-            opened = opened or one.open(hooks, ahead=self._workers.jobs > 1)
+            opened = opened or self._opened(one, hooks)
         except CaptureError as error:  # the file has disappeared meanwhile
             hooks.failed(error)
             return

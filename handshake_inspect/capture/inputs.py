@@ -101,14 +101,17 @@ class Input:
         """Can all of it be read again?"""
         return self.can_be_opened_again or (self.is_packets and not isinstance(self.source, Iterator))
 
-    def open(self, hooks: Hooks, *, ahead: bool = False) -> OpenCapture:
-        """Open it. `ahead`: a thread may read ahead. Raises CaptureError."""
+    def open(self, hooks: Hooks, *, ahead: bool, positions: bool) -> OpenCapture:
+        """Open it. `ahead`: a thread may read ahead. `positions`: those of its records are needed.
+
+        Raises CaptureError.
+        """
         if self.through_scapy:
             return OpenCapture(ThroughScapy(self.source, self.name), hooks)
-        return OpenCapture(self.reader_of_records(ahead=ahead and self.is_file), hooks)
+        return OpenCapture(self.reader_of_records(ahead=ahead and self.is_file, positions=positions), hooks)
 
-    def reader_of_records(self, *, ahead: bool, positions: bool = True) -> RecordReader:
-        """Open it likewise, if its frames are not dissected by Scapy. `positions`: those of its records are needed."""
+    def reader_of_records(self, *, ahead: bool, positions: bool) -> RecordReader:
+        """Open it likewise, if its frames are not dissected by Scapy."""
         reader = open_capture(self.source, name=self.name, block_octets=self.block_octets, ahead=ahead)
         reader.tells_positions = positions
         return reader

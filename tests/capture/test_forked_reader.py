@@ -41,13 +41,16 @@ def _no_threads_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def apart(path: Path, names: Names, block_octets: int = 4096) -> ForkedReader:
     one = Input(path, block_octets=block_octets)
-    again = partial(one.reader_of_records, ahead=False)
+    again = partial(one.reader_of_records, ahead=False, positions=True)
     return ForkedReader(again(), again, Decoder(names), 3)
 
 
 def here(path: Path, names: Names, block_octets: int = 4096) -> tuple[RecordReader, Decoder, list[Block], list[Frames]]:
     """Read and decode a capture in this process."""
-    reader, decoder = Input(path, block_octets=block_octets).reader_of_records(ahead=False), Decoder(names)
+    reader, decoder = (
+        Input(path, block_octets=block_octets).reader_of_records(ahead=False, positions=True),
+        Decoder(names),
+    )
     blocks: list[Block] = []
     frames: list[Frames] = []
     for records in filter(len, reader):
@@ -90,14 +93,11 @@ def test_a_copy_reads_what_is_read_here(captures_dir: Path) -> None:
 @pytest.mark.parametrize("name", ["arkime__twovlan.pcap", "pcapplusplus__pcapng-example.pcapng"])
 @pytest.mark.parametrize("positions", [True, False])
 def test_where_records_stand_is_told_if_it_is_needed(captures_dir: Path, name: str, positions: bool) -> None:
-    path = min(captures_dir.glob("*.pcapng")) if name == "PCAPNG" else captures_dir / name
-    one = Input(path, block_octets=4096)
-    found = list(
-        ForkedReader(one.reader_of_records(ahead=False), one.reopened(positions=positions), Decoder(Names()), 0)
-    )
-    assert found
-    for frames, _ in found:
-        assert (frames.begin is not None, frames.end is not None) == (positions, positions)
+    """By a reader here, and by a copy."""
+    again = Input(captures_dir / name, block_octets=4096).reopened(positions=positions)
+    found = [*again(), *(frames for frames, _ in ForkedReader(again(), again, Decoder(Names()), 0))]
+    assert len(found) >= 2
+    assert {(one.begin is None, one.end is None) for one in found} == {(not positions, not positions)}
 
 
 def test_names_that_another_capture_has_numbered_meanwhile_keep_their_numbers(captures_dir: Path) -> None:
@@ -185,7 +185,12 @@ def test_where_no_copy_reads_or_several_might_none_begins(files: int, jobs: int)
         assert copy is None
 
 
-def test_a_command_has_a_large_capture_read_before_it_imports_the_rest() -> None:
+#: What is slow to import, and what reads needs none of.
+SLOW = ("multiprocessing", "decimal", "handshake_inspect.cli.output", "handshake_inspect.connections.analysis")
+
+
+@pytest.mark.parametrize("arguments", [["read", "--format", "csv"], ["findings"], ["show", "--stream", "0"]])
+def test_a_command_has_a_large_capture_read_before_it_imports_the_rest(arguments: list[str]) -> None:
     """What the copy can say of the modules of the process is that of the moment when it began."""
     program = f"""if True:
         import sys
@@ -194,10 +199,10 @@ def test_a_command_has_a_large_capture_read_before_it_imports_the_rest() -> None
         from handshake_inspect.cli import cli
         decode = Decoder.decode
         def told(*given):
-            print(sorted(name for name in sys.modules if "analysis" in name or "inspector" in name), file=sys.stderr)
+            print(sorted(sys.modules.keys() & {SLOW}), file=sys.stderr)
             return decode(*given)
         inputs.APART_OCTETS, Decoder.decode = 1, told
-        cli.main(["read", {str(PCAPS / LONG)!r}, "--format", "csv", "--jobs", "2"])
+        cli.main([*{arguments}, {str(PCAPS / LONG)!r}, "--jobs", "2"])
         """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.count("\n") > 1
