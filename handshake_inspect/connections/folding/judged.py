@@ -14,8 +14,8 @@ it must be certain for the whole:
 
 Whether several captures have the same stretch of a conversation (`elsewhere`) also depends on all of it. Here it is
 certain if no remaining row may also be in another capture; and where copies were removed, if all the rest is of one
-capture, so that no difference of clocks affected the order, and the copies are more than files of a rotation may
-repeat.
+capture, so that no difference of clocks affected the order, the copies are more than files of a rotation may repeat,
+and from the first of them to the last most packets have one.
 """
 
 from __future__ import annotations
@@ -57,14 +57,15 @@ def misjudged(
     partial = _is_partial(stored)
     if not partial.any():
         return NO_ROWS
-    few = _few_of_others(stored, lanes)
-    doubtful = set_of(np.concatenate([_maybe_doubled(stored), _shown_by_several(stored), few]))
+    wrong = np.append(_few_of_others(stored, lanes), _scattered(stored, lanes))
+    doubtful = set_of(np.concatenate([_maybe_doubled(stored), _shown_by_several(stored), wrong]))
     doubtful = doubtful[np.isin(doubtful, stored["conversation"][partial])]
     if not len(doubtful):
         return doubtful
     doubtful_rows = stored.take(np.isin(stored["conversation"], doubtful))
     collapsed = collapse(doubtful_rows, loopback, trusted, lanes=lanes)
-    found = [_doubled_otherwise(collapsed, self_conversation), _shown_by_several(collapsed.rows), few]
+    rows = collapsed.rows
+    found = [_doubled_otherwise(collapsed, self_conversation), _shown_by_several(rows), _scattered(rows, lanes), wrong]
     return set_of(np.concatenate(found)).astype(np.int64)
 
 
@@ -154,6 +155,34 @@ def _few_of_others(rows: StoredRows, lanes: Rows | None) -> Rows:
     numbers, place = np.unique(conversation[some], return_inverse=True)
     few: Rows = numbers[np.bincount(place, copies[some], len(numbers)) < CERTAIN_COPIES * len(lanes)]
     return few
+
+
+def _scattered(rows: StoredRows, lanes: Rows | None) -> Rows:
+    """Return the conversations of which one capture may have few of the packets between the first copy and the last.
+
+    It has most for certain if the copies are so many: of those of one packet each is of another lane.
+    """
+    conversation, copies = rows["conversation"].astype(np.int64), rows.copies(OTHERS)
+    concerned = np.flatnonzero(np.isin(conversation, set_of(conversation[copies > 0])))
+    end = end_of(rows.columns, concerned)
+    order = np.argsort(end, kind="stable")
+    at = concerned[order]
+    begins = first_of_runs(end[order])
+    if not len(begins):
+        return NO_ROWS
+    index, copied = np.arange(len(at)), copies[at] > 0
+    until = np.cumsum(1 + rows["folded_segments"][at].astype(np.int64))
+    first = np.minimum.reduceat(np.where(copied, index, len(at)), begins)
+    last = np.maximum.reduceat(np.where(copied, index, -1), begins)
+    total = np.add.reduceat(copies[at], begins)
+    some = last >= 0
+    first, last, total = first[some], last[some], total[some]
+    between = until[last] - np.where(first > 0, until[first - 1], 0)
+    lanes_beside = max(1, len(set_of(lanes)) - 1) if lanes is not None else 1
+    least = -(-total // lanes_beside)
+    shown = total + least
+    scattered: Rows = conversation[at[last]][shown < MOSTLY_DOUBLED * (total + between)]
+    return scattered
 
 
 def _near_others(rows: StoredRows) -> Rows:
