@@ -294,10 +294,9 @@ class Oracle:
         self.proves_ack: Row | None = None
         if opened and self.syn_ack[1] is None and self.bare[1] is None and acks and not self.wrong_answers():
             self.proves_syn_ack = acks[0]
-        if opened and not acks:
-            self.proves_ack = next(
-                (r for r in self.of(responder) if r.index in self.counts and r.ack > self.syn_end[0]), None
-            )
+        if opened:
+            proof = next((r for r in self.of(responder) if self._proves_the_third_segment(r, silent=not acks)), None)
+            self.proves_ack = proof if proof and not any(r.index < proof.index for r in acks) else None
         self.fin: list[Row | None] = [self._find_fin(side) for side in (0, 1)]
         fins = self.fin
         self.fin_end: list[int | None] = [fin.end if fin else None for fin in fins]
@@ -321,6 +320,17 @@ class Oracle:
                 self.fin_end[side] = max(sent) + 1
             elif self._may_hide_a_fin(occupied, side, other):
                 self.in_doubt.add(1 - side)
+
+    def _proves_the_third_segment(self, row: Row, silent: bool) -> bool:
+        """Does this segment of the responder acknowledge data, or has it the first, which wait for the third segment?
+
+        `silent`: no acknowledgment of the originator was captured.
+        """
+        if row.index not in self.counts:
+            return False
+        first = row.octets > 0 and row.seq == 1 and row.plain_ack
+        first = first and bool(self.syn_ack[1]) and not self.bare[1] and self.syn_end[0] == 1
+        return first or (silent and row.ack > self.syn_end[0])
 
     def _may_hide_a_fin(self, occupied: list[int], side: int, other: Row) -> bool:
         """Had the sender of the FIN `other` acknowledged what was not captured, perhaps a FIN, and nothing after it?"""

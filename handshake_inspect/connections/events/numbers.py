@@ -70,7 +70,7 @@ class Numbers:
     #: those after them. Rows, rising.
     third_rows: Rows
     #: Row that proves a handshake segment which was not captured, -1 if none: the originator's first ACK for the
-    #: SYN-ACK, the responder's acknowledgment of data for both. Shape (m,).
+    #: SYN-ACK; the responder's acknowledgment of data for both, or its own first data for the third. Shape (m,).
     inferred_syn_ack_row: Rows
     inferred_ack_row: Rows
 
@@ -221,12 +221,21 @@ def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
     acknowledges = numbers.ack_row[0::2]
     proven = np.flatnonzero(no_answer & (acknowledges >= 0))
     numbers.inferred_syn_ack_row[proven] = acknowledges[proven]
-    # If the responder acknowledges data, the originator had sent its ACK with it, or before it.
-    silent = opened & (acknowledges < 0)
-    answers_row = np.flatnonzero(silent.take(rows.conn) & (rows.side == RESPONDER))
-    conn, acknowledged = rows.conn.take(answers_row), numbers.acknowledged_by[RESPONDER].take(answers_row)
-    proof = np.flatnonzero(acknowledged > numbers.syn_end[0::2].take(conn))[::-1]
-    numbers.inferred_ack_row[conn.take(proof)] = answers_row.take(proof)  # the first one is assigned last
+    # If the responder acknowledges data, the originator had sent its ACK with it, or before it. If it sends its first
+    # data, it had received that ACK: in SYN-RECEIVED they wait (§3.10.2), unless the SYN had data (RFC 7413 §4.2).
+    speaks = numbers.ack_row[1::2]
+    unheard = opened & (speaks >= 0) & ((acknowledges < 0) | (acknowledges > speaks))
+    waits = unheard & (numbers.syn_ack_row[1::2] >= 0) & ~asks[1::2] & (numbers.syn_end[0::2] == 1)
+    some = rows.rows_of(np.flatnonzero(unheard))
+    some = some[rows.side.take(some) == RESPONDER]
+    conn = rows.conn.take(some)
+    heard = numbers.acknowledged_by[RESPONDER].take(some) > numbers.syn_end[0::2].take(conn)
+    heard &= (acknowledges < 0).take(conn)
+    sends = waits.take(conn) & (rows.seq.take(some) == 1) & (rows.payload.take(some) > 0)
+    sends &= ((rows.flags.take(some) & (SYN | RST)) == 0) & numbers.ack_counts.take(some)
+    before = np.where(acknowledges < 0, NEVER, acknowledges).take(conn)
+    proof = np.flatnonzero((heard | sends) & (some < before))[::-1]
+    numbers.inferred_ack_row[conn.take(proof)] = some.take(proof)  # the first one is assigned last
 
 
 def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:

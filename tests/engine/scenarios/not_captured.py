@@ -39,6 +39,39 @@ NOT_CAPTURED = {
         = handshake.complete True
         = handshake.missing ack
     """,
+    "the third segment: only the server was captured, and what it sends first waits for it": """
+        B > SA y         ack x+1   | SYN-SENT      SYN-RECEIVED!
+        B > PA y+1 (100) ack x+1   | ESTABLISHED!  ESTABLISHED!
+        B > PA y+101 (5) ack x+1
+        = handshake partial
+        = handshake.complete True
+        = handshake.missing syn ack
+        = teardown open
+        = A CLOSED SYN-SENT ESTABLISHED
+        = B LISTEN SYN-RECEIVED ESTABLISHED
+    """,
+    "the third segment: only the server was captured, and it refuses what comes then": """
+        B > SA y         ack x+1   | SYN-SENT      SYN-RECEIVED!
+        B > PA y+1 (100) ack x+1   | ESTABLISHED!  ESTABLISHED!
+        B > FA y+101     ack x+1   | ESTABLISHED!  FIN-WAIT-1^
+        B > R  y+102               | CLOSED?       CLOSED^
+        = handshake partial
+        = teardown reset-after-fin
+        = reset_by B
+    """,
+    "only the server was captured: a FIN does not wait for the third segment": """
+        B > SA y    ack x+1   | SYN-SENT  SYN-RECEIVED!
+        B > FA y+1  ack x+1
+        = handshake half-open
+    """,
+    "the third segment, until after what the server sends first": """
+        A > S  x
+        B > SA y        ack x+1   | SYN-SENT^     SYN-RECEIVED!
+        B > PA y+1 (5)  ack x+1   | ESTABLISHED!  ESTABLISHED!
+        A > A  x+1      ack y+1   | ESTABLISHED!  ESTABLISHED!
+        = handshake three-way
+        = handshake.missing ()
+    """,
     "the SYN and the SYN,ACK: nothing of the opening is known": """
         A > A  x+1  ack y+1
         A > PA x+1 (5)  ack y+1
