@@ -87,3 +87,20 @@ def test_what_several_captures_share_is_told_alike_folded_and_not(seed: int, tmp
         files, GatheredRows(fold_rows=fold_rows, long_rows=long_rows), rng.choice([333, 1000, 4096])
     )
     assert folded == connections_of(files, None, 1 << 20)
+
+
+@pytest.mark.parametrize("files", [2, 3, 5])
+@pytest.mark.parametrize("overlap", [20, 200])
+def test_files_that_overlap_at_their_ends_are_one_capture(files: int, overlap: int, tmp_path: Path) -> None:
+    """A file in the middle shares its beginning with one, its end with another, and what lies between with none."""
+    happened = [(at, *one) for at, one in enumerate(what_happened(random.Random("overlap 1"))) if one[1].a[2] == 40_000]
+    count, names = len(happened), []
+    for number in range(files):
+        part = happened[max(0, number * count // files - overlap * bool(number)) : (number + 1) * count // files]
+        names.append(tmp_path / f"{number}")
+        names[-1].write_bytes(pcap([frame_of(at, segment, ends) for at, segment, ends in part]))
+    (tmp_path / "whole").write_bytes(pcap([frame_of(at, segment, ends) for at, segment, ends in happened]))
+    parts = connections_of(names, None, 1 << 20)
+    assert [(one.segments, one.octets) for one in parts] == [
+        (one.segments, one.octets) for one in connections_of([tmp_path / "whole"], None, 1 << 20)
+    ]

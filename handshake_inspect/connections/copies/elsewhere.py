@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.copies.packets import (
+    CAPTURE_BITS,
     ELSEWHERE,
     MOSTLY_DOUBLED,
     Copies,
@@ -116,19 +117,26 @@ def _of_the_same_stretch(
         return np.zeros(0, np.int32)
     common = again.copy()
     common[:-1] |= again[1:]
-    told = np.zeros(len(packets), np.bool_)  # copies in another capture found before also count
-    told[places.row[at[common]]] = True
-    told |= packets.elsewhere > 0
+    row = places.row[at]
+    told = packets.elsewhere > 0  # copies in another capture found before also count
+    before = np.flatnonzero(told)
+    told[row[common]] = True
     concerned = packets.has(places.conversation[at[again]])
     alone = packets.stands_for == 1
     alone[inside.copy] = False
     rows = np.flatnonzero((alone | told) & concerned[packets.place])
-    end = end_of(packets.columns, rows)
-    mostly = _mostly_common(in_capture(end, packets.columns["capture"][rows]), told[rows])
+    scene = in_capture(end_of(packets.columns, rows), packets.columns["capture"][rows])
+    behind = np.flatnonzero(again)
+    which, others = [row[behind], row[behind - 1]], places.capture[at]
+    mostly = _mostly_common(
+        scene,
+        told[rows],
+        np.searchsorted(rows, np.concatenate([*which, before[concerned[packets.place[before]]]])),
+        np.concatenate([others[behind - 1], others[behind]]),
+    )
     # Payload that one capture has twice is no evidence: keep-alive probes are all equal.
     once = again & (rank == 0)
     once[:-1] &= (rank[1:] == 0) | (places.packet[at[1:]] != places.packet[at[:-1]])
-    row = places.row[at]
     # A file named twice has equal times too; a retransmission never has.
     same_time = again.copy()
     same_time[1:] &= packets.columns["time_ns"][row[1:]] == packets.columns["time_ns"][row[:-1]]
@@ -139,9 +147,16 @@ def _of_the_same_stretch(
     return found
 
 
-def _mostly_common(scene: Rows, common: Mask) -> Rows:
-    """Return the ends with mostly common packets. `scene`: each row's end `in_capture`; rows are in order of time."""
+def _mostly_common(scene: Rows, common: Mask, linked: Rows, others: Rows) -> Rows:
+    """Return the ends with mostly common packets. `scene`: each row's end `in_capture`; rows are in order of time.
+
+    `linked`: rows that another capture also has, which is in `others`; that of the last rows is not known any more. A
+    capture missed what lies between two packets that it shares with *one* other: the middle file of three that overlap
+    at their ends shares its beginning with one, and its end with the other.
+    """
     order = np.argsort(scene, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
     scene, common = scene[order], common[order]
     begin = first_of_runs(scene)
     size = np.diff(np.append(begin, len(scene)))
@@ -149,9 +164,10 @@ def _mostly_common(scene: Rows, common: Mask) -> Rows:
     first = np.minimum.reduceat(np.where(common, index, len(scene)), begin)
     last = np.maximum.reduceat(np.where(common, index, -1), begin)
     shared = np.add.reduceat(common.astype(np.int64), begin)
+    between = np.add.reduceat(_between(scene, place[linked], others) & ~common, begin, dtype=np.int64)
     has = shared > 0
     ends, number = np.unique(shown_in(scene[begin[has]]), return_inverse=True)
-    missed = np.bincount(number, (last - first + 1 - shared)[has], len(ends))
+    missed = np.bincount(number, between[has], len(ends))
     for outside in (first[has], (size - 1 - last)[has]):  # for all captures but the one with most packets there
         most = np.zeros(len(ends), np.int64)
         np.maximum.at(most, number, outside)
@@ -159,6 +175,21 @@ def _mostly_common(scene: Rows, common: Mask) -> Rows:
     shown = np.bincount(number, shared[has], len(ends))
     mostly: Rows = ends[shown >= MOSTLY_DOUBLED * (shown + missed)]
     return mostly
+
+
+def _between(scene: Rows, linked: Rows, others: Rows) -> Mask:
+    """Mark the rows from the first to the last of a scene that one and the same other capture also has."""
+    unknown = np.full(len(linked) - len(others), 1 << CAPTURE_BITS)
+    pairs = np.append(others.astype(np.int64), unknown)
+    pairs += np.cumsum(begins_run(scene))[linked] << (CAPTURE_BITS + 1)
+    order = np.lexsort((linked, pairs))
+    pairs, linked = pairs[order], linked[order]
+    begins = first_of_runs(pairs)
+    edges = np.zeros(len(scene) + 1, np.int64)
+    np.add.at(edges, linked[begins], 1)
+    np.add.at(edges, linked[np.append(begins[1:], len(linked)) - 1] + 1, -1)
+    inside: Mask = np.cumsum(edges[:-1]) > 0
+    return inside
 
 
 def _rank(group: Rows) -> Rows:
