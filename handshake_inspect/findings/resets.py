@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.found import FindingRows
-from handshake_inspect.connections.splitting.rows import RST
+from handshake_inspect.connections.splitting.rows import RESPONDER, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.extensions import is_multipath
 from handshake_inspect.findings.reset_causes import Cause, ResetCauses
@@ -75,11 +75,12 @@ def reset_unread(e: Evidence) -> Iterator[FindingRows]:
     """An end aborted instead of closing, most likely with data of its peer unread.
 
     What it means. close() of a socket in whose buffer data lie sends an RST, not a FIN (RFC 9293 §3.6.1). The same
-    segment comes of SO_LINGER with time 0, of `ss -K`, and of MPTCP's fast close: no capture tells them apart. The
-    order is by evidence: the end's window was closed, so its buffer was full of what its program had not read; or the
-    window of the RST is twice the last one or more, so close() emptied a buffer that its program had not, for a kernel
-    tells such a window when a program reads; or the peer had spoken last, and its data were either not acknowledged
-    yet, or the server's only answer to them was an acknowledgment.
+    segment comes of SO_LINGER with time 0, of `ss -K`, of MPTCP's fast close, and if a listener is closed before its
+    program accepted the connection: no capture tells them apart. The order is by evidence: the end's window was closed,
+    so its buffer was full of what its program had not read; or the window of the RST is twice the last one or more, so
+    close() emptied a buffer that its program had not, for a kernel tells such a window when a program reads; or the
+    peer had spoken last, and its data were either not acknowledged yet, or the server's only answer to them was an
+    acknowledgment.
 
     Why it matters. The peer's program learns that its data may never have been read; what was on its way to it is
     thrown away too: recv() fails with ECONNRESET, even if an answer had been sent before.
@@ -153,45 +154,51 @@ def _behind_closed_window(e: Evidence, which: Rows) -> FindingRows:
 
 @rule("reset-linger", NOTE, example="reset.pcap", needs=RST)
 def reset_linger(e: Evidence) -> Iterator[FindingRows]:
-    """An end aborted instead of closing, and nothing shows that it left data unread: most likely SO_LINGER 0.
+    """An end aborted instead of closing: SO_LINGER 0, or data left unread, which nothing shows.
 
     What it means. A program that sets SO_LINGER with time 0 and closes sends an RST instead of a FIN, and owes no
     TIME-WAIT; some do so to save ports, or to end a connection of which they want no more. Data left unread have the
-    same effect, and so have `ss -K` and MPTCP's fast close (RFC 8684 §3.5).
+    same effect, and an answer does not show that all was read: a server may refuse a long request after its first
+    lines. So have `ss -K` and MPTCP's fast close (RFC 8684 §3.5). A server that never sent anything may not have known
+    the connection: who closes a listener aborts what accept() has not taken from its queue.
 
     Why it matters. What its own end had sent and the peer had not received is thrown away; the peer sees ECONNRESET
     instead of the end of the stream, and cannot tell it from a failure.
 
     Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, all of the
     peer that had come was acknowledged before, and the last window of its sender was open, and more than half that of
-    the RST. If its end had sent a FIN before, that is said: it aborts what it had half closed. So is how much of the
-    peer was still on its way: by its ACK the RST is older. Where both ends agreed on Multipath TCP its fast close is
-    named first: MP_FASTCLOSE on an ACK is answered with an RST, or stands on one.
+    the RST. Only if the peer never sent data is it said that none were left unread. If its end had sent a FIN before,
+    that is said: it aborts what it had half closed. So is how much of the peer was still on its way: by its ACK the RST
+    is older. Where both ends agreed on Multipath TCP its fast close is named first: MP_FASTCLOSE on an ACK is answered
+    with an RST, or stands on one.
 
     Not reported when. The server's RST is its only answer to data (`reset-unread`), its end had repeated something in
     vain (`gave-up`), or nobody had spoken for 30 s (`reset-idle`).
 
-    Source. RFC 9293 §3.10.5; POSIX SO_LINGER; RFC 1337; RFC 8684 §3.5.
+    Source. RFC 9293 §3.6.1, §3.10.5; POSIX SO_LINGER; RFC 1337; RFC 8684 §3.5; Linux inet_csk_listen_stop().
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.LINGER)
     if not len(which):
         return
     closed = causes.closed[which]
-    yield _half_closed(e, which[closed])
+    yield from _half_closed(e, which[closed])
     which = which[~closed]
     silent, asked = ~causes.was_sent_to[which], causes.unanswered[which]
     shared = ~silent & is_multipath(e)[causes.connection[which]]
     mute, early = silent & (causes.sent[which] == 1), causes.under_way[which] > 0
+    served = causes.sender[which] & 1 == RESPONDER
     text = "the {who:end} aborted with an RST instead of a FIN, {after:duration} after the last segment; "
     same = "all of the {peer:end} was acknowledged: SO_LINGER 0, or the last left unread, which looks the same"
-    paths = "both ends speak Multipath TCP, whose fast close ends all paths so: that, or SO_LINGER 0"
+    paths = "both ends speak Multipath TCP, whose fast close ends all paths so: that, SO_LINGER 0, or data unread"
     coming = "{n:octets} of the {peer:end} had not come, and all that had was acknowledged: SO_LINGER 0, or that unread"
-    answered = "it had answered the {peer:end}, so hardly left anything unread: most likely SO_LINGER 0"
+    answered = "it had answered the {peer:end}: SO_LINGER 0, or data of the {peer:end} unread, which looks the same"
+    nothing = "neither end had sent data: "
     yield from _found_each(
         e,
         (
-            (mute, text + "neither end had sent data: most likely a scan or a health check with SO_LINGER 0"),
+            (mute & ~served, text + nothing + "most likely a scan or a health check with SO_LINGER 0"),
+            (mute & served, text + nothing + "SO_LINGER 0, or its listener was closed before accept() took it"),
             (
                 silent & ~mute,
                 text + "the {peer:end} had sent no data, so none were left unread: most likely SO_LINGER 0",
@@ -207,13 +214,21 @@ def reset_linger(e: Evidence) -> Iterator[FindingRows]:
     )
 
 
-def _half_closed(e: Evidence, which: Rows) -> FindingRows:
+def _half_closed(e: Evidence, which: Rows) -> Iterator[FindingRows]:
     """Make findings of RSTs of ends that had sent a FIN before."""
     causes = e.shared(ResetCauses)
     fin = e.numbers.fin_row[causes.sender[which]]
-    return e.found(
-        "the {who:end} aborted with an RST {after:duration} after its own FIN, before the {peer:end} had closed: "
-        "most likely shutdown(), then SO_LINGER 0 or a timer",
+    text = "the {who:end} aborted with an RST {after:duration} after its own FIN, before the {peer:end} had closed: "
+    was_sent_to = causes.was_sent_to[which]
+    yield from e.found_each(
+        (
+            (~was_sent_to, text + "most likely shutdown(), then SO_LINGER 0 or a timer"),
+            (
+                was_sent_to,
+                text
+                + "most likely shutdown(), then close() with data of the {peer:end} unread, SO_LINGER 0 or a timer",
+            ),
+        ),
         causes.connection[which],
         fin,
         causes.at[which],

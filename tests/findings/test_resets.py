@@ -104,7 +104,7 @@ def test_the_fast_close_of_multipath_tcp_is_named_where_both_ends_speak_it() -> 
     """RFC 8684 §3.5. In frame 10 the client sends MP_FASTCLOSE, which the RST of the server answers."""
     assert messages_in("tcpdump__mptcp-fclose.pcap", "reset-linger") == [
         "the server aborted with an RST instead of a FIN, 0.131 ms after the last segment; both ends speak Multipath "
-        "TCP, whose fast close ends all paths so: that, or SO_LINGER 0"
+        "TCP, whose fast close ends all paths so: that, SO_LINGER 0, or data unread"
     ]
 
 
@@ -140,6 +140,26 @@ def test_an_abort_that_may_have_either_cause_names_both() -> None:
         "the client aborted with an RST instead of a FIN, 52.180 ms after the last segment; all of the server was "
         "acknowledged: SO_LINGER 0, or the last left unread, which looks the same"
     ]
+
+
+def test_an_answer_does_not_show_that_all_was_read() -> None:
+    """RFC 9293 §3.6.1. The server read 100 of 20,004 octets, answered "413", and closed: close() sent the RST."""
+    refused = """
+        open
+        A > PA x+1     (7240)  ack y+1
+        B > A  y+1             ack x+7241
+        A > PA x+7241  (7240)  ack y+1
+        B > A  y+1             ack x+14481
+        A > PA x+14481 (5524)  ack y+1
+        B > A  y+1             ack x+20005
+        0.058 B > PA y+1 (26)   ack x+20005
+        A > A  x+20005         ack y+27
+        0.079 B > RA y+27      ack x+20005
+    """
+    assert found_in(refused)["reset-linger"] == (
+        "the server aborted with an RST instead of a FIN, 20.000 ms after the last segment; it had answered the "
+        "client: SO_LINGER 0, or data of the client unread, which looks the same"
+    )
 
 
 def test_it_says_how_often_it_was_tried() -> None:
@@ -192,6 +212,11 @@ def test_an_abort_of_an_end_to_which_nothing_was_sent_left_nothing_unread() -> N
         "the client aborted with an RST instead of a FIN, 1.000 ms after the last segment; neither end had sent data: "
         "most likely a scan or a health check with SO_LINGER 0"
     )
+    served = found_in("open\n0.102 B > RA y+1 ack x+1")["reset-linger"]
+    assert served == (
+        "the server aborted with an RST instead of a FIN, 100.000 ms after the last segment; neither end had sent "
+        "data: SO_LINGER 0, or its listener was closed before accept() took it"
+    ), "who scans or checks is the client"
     asked = found_in("open\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\nA > RA x+5 ack y+1")["reset-linger"]
     assert asked.endswith("the server had sent no data, so none were left unread: most likely SO_LINGER 0")
 
@@ -239,3 +264,12 @@ def test_an_abort_after_its_own_fin_is_told_as_one() -> None:
     for answer in ("", "B > A y+1 ack x+2\n"):
         found = found_in(f"open\nA > FA x+1 ack y+1\n{answer}A > RA x+2 ack y+1")
         assert "aborted with an RST" in found["reset-linger"] and "after its own FIN" in found["reset-linger"]
+
+
+def test_after_its_own_fin_data_may_be_unread_if_the_peer_sent_some() -> None:
+    """shutdown(SHUT_WR); 6 octets come, are acknowledged, and stay in the buffer until close()."""
+    closed = "open\nA > PA x+1 (3) ack y+1\nB > A y+1 ack x+4\nA > FA x+4 ack y+1\n0.04 B > A y+1 ack x+5\n"
+    told = "before the server had closed: most likely shutdown(), then {}SO_LINGER 0 or a timer"
+    came = found_in(closed + "0.06 B > PA y+1 (6) ack x+5\nA > A x+5 ack y+7\n0.1 A > RA x+5 ack y+7")
+    assert came["reset-linger"].endswith(told.format("close() with data of the server unread, "))
+    assert found_in(closed + "0.1 A > RA x+5 ack y+1")["reset-linger"].endswith(told.format(""))
