@@ -77,10 +77,13 @@ def third_ack_ignored(e: Evidence) -> Iterator[FindingRows]:
     """The server repeats its SYN-ACK although the third segment was sent.
 
     What it means. The client is ESTABLISHED, the server still in SYN-RECEIVED. Either the third segment was lost, or
-    the listener's accept queue was full: Linux then ignores it and sends the SYN-ACK again. Near the server, where a
-    segment has hardly a way to go, the queue is the likely one.
+    the listener's accept queue was full: Linux then ignores it and sends the SYN-ACK again. Or the listener has
+    TCP_DEFER_ACCEPT: it ignores a third segment without data on purpose, and asks again when it has waited for data
+    long enough. Near the server, where a segment has hardly a way to go, it was hardly lost; once the client had sent
+    data, the listener did not wait for them.
 
-    Why it matters. What the client sends meanwhile is dropped, and the connection is late by a second or more. If it
+    Why it matters. What the client sends meanwhile is dropped, and the connection is late by a second or more; with
+    TCP_DEFER_ACCEPT nothing is wrong, except that a client which waits for the server to speak waits so long. If it
     happens to many connections of a listener, its program calls accept() too rarely, or its backlog is too small
     (`ss -ltn` shows both, `nstat -az TcpExtListenOverflows` counts).
 
@@ -89,7 +92,8 @@ def third_ack_ignored(e: Evidence) -> Iterator[FindingRows]:
 
     Not reported when. The SYN-ACK answers a repeated SYN, is a copy made on the way, or crossed the third segment.
 
-    Source. RFC 9293 §3.10.7.4 (fourth: check the SYN bit, SYN-RECEIVED); Linux net/ipv4/tcp_ipv4.c, accept queue full.
+    Source. RFC 9293 §3.10.7.4 (fourth: check the SYN bit, SYN-RECEIVED); Linux net/ipv4/tcp_ipv4.c, accept queue full;
+    tcp(7), TCP_DEFER_ACCEPT, and Linux tcp_check_req().
     """
     disproved = e.events.disproved
     mine = np.flatnonzero((disproved[:, 3] == Event.RECEIVE_ACK_OF_SYN) & (disproved[:, 2] & 1 == RESPONDER))
@@ -110,11 +114,19 @@ def third_ack_ignored(e: Evidence) -> Iterator[FindingRows]:
     at, third, again, later = at[keep], third[keep], again[keep], later[keep]
     near = e.table["syn_to_syn_ack_ns"][at] >= 0
     near &= e.table["syn_ack_to_ack_ns"][at] > NEARER * e.table["syn_to_syn_ack_ns"][at]
-    text = "the SYN-ACK comes again {later:duration} after the third segment, {tries:count time} in all: "
+    data = e.first_among(np.flatnonzero(e.plain(ORIGINATOR) & (e.rows.payload > 0)))[at]
+    asked = (data >= 0) & (data < again)
+    text = "the SYN-ACK comes again {later:duration} after the third segment, sent {tries:count time} in all: "
+    seen = "seen near the server: most likely its accept queue is full"
     yield from e.found_each(
         (
-            (near, text + "seen near the server: its accept queue is full"),
-            (~near, text + "it was lost, or the accept queue is full"),
+            (near & asked, text + seen),
+            (near & ~asked, text + seen + ", or it waits for data (TCP_DEFER_ACCEPT)"),
+            (~near & asked, text + "it was lost, or the accept queue is full"),
+            (
+                ~near & ~asked,
+                text + "it was lost, the accept queue is full, or the server waits for data (TCP_DEFER_ACCEPT)",
+            ),
         ),
         at,
         third,

@@ -49,9 +49,36 @@ def test_near_the_server_the_accept_queue_is_the_likely_cause() -> None:
     client, server = (
         messages_in(f"accept-queue-overflow{where}.pcap", "third-ack-ignored") for where in ("", ".server")
     )
-    again = "the SYN-ACK comes again {} after the third segment, 2 times in all: {}"
-    assert client == [again.format("1.015 s", "it was lost, or the accept queue is full")]
-    assert server == [again.format("1.008 s", "seen near the server: its accept queue is full")]
+    again = "the SYN-ACK comes again {} after the third segment, sent 2 times in all: {}"
+    lost = "it was lost, the accept queue is full, or the server waits for data (TCP_DEFER_ACCEPT)"
+    near = "seen near the server: most likely its accept queue is full, or it waits for data (TCP_DEFER_ACCEPT)"
+    assert client == [again.format("1.015 s", lost)]
+    assert server == [again.format("1.008 s", near)]
+
+
+def test_a_server_that_waits_for_data_may_ignore_a_third_segment_without_any() -> None:
+    """TCP_DEFER_ACCEPT of 1 s: it repeats its SYN-ACK once, and takes the data when they come."""
+    waits = """
+        A > S x
+        0.000066 B > SA y ack x+1
+        {} A > A x+1 ack y+1
+        {}
+        1.023697 B > SA y ack x+1
+        A > A x+1 ack y+1
+        3.500245 A > PA x+1 (4) ack y+1
+        B > A y+1 ack x+5
+    """
+    again = "the SYN-ACK comes again {} after the third segment, sent 2 times in all: "
+    ((_, bare),) = findings_of(waits.format("0.000082", ""))
+    assert bare == again.format("1.024 s") + (
+        "it was lost, the accept queue is full, or the server waits for data (TCP_DEFER_ACCEPT)"
+    )
+    ((_, near),) = findings_of(waits.format("0.020082", ""))
+    assert near == again.format("1.004 s") + (
+        "seen near the server: most likely its accept queue is full, or it waits for data (TCP_DEFER_ACCEPT)"
+    )
+    ((_, asked),) = findings_of(waits.format("0.000082", "A > PA x+1 (4) ack y+1"))
+    assert asked.endswith(": it was lost, or the accept queue is full"), "it had the data"
 
 
 def test_it_says_when_the_third_segment_was_refused() -> None:
