@@ -148,13 +148,18 @@ def fin_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     answer = e.shared(FinAnswers).first[e.peer_of(ends)]
     had_one = answer < first
     after = e.between_ns(numbers.fin_row[ends], first)
-    for some, why in (
-        (had_one, "though it had been acknowledged: that acknowledgment was lost, or was on its way"),
-        (~had_one, "before an acknowledgment came: the FIN was lost, or its acknowledgment, or that was slow"),
+    once, often = "after {after:duration}", "{times:count time}, first after {after:duration}"
+    acknowledged = "though it had been acknowledged: that acknowledgment was lost, or was on its way"
+    not_yet = "before an acknowledgment came: the FIN was lost, or its acknowledgment, or that was slow"
+    for some, when, why in (
+        (had_one & (times == 1), once, acknowledged),
+        (had_one & (times > 1), often, acknowledged),
+        (~had_one & (times == 1), once, not_yet),
+        (~had_one & (times > 1), often, not_yet),
     ):
         at = np.flatnonzero(some & (after >= 0))
         yield e.found(
-            "the {who:end} sent its FIN again after {after:duration} ({times:count time} in all), " + why,
+            f"the {{who:end}} sent its FIN again {when}, {why}",
             ends[at] >> 1,
             numbers.fin_row[ends[at]],
             first[at],
@@ -197,9 +202,13 @@ def lost_last_ack(e: Evidence) -> Iterator[FindingRows]:
     late = np.zeros(2 * len(e), np.int64)
     late[owner] = first
     answered = np.bincount(rows.end[answers[answers > late[rows.end[answers]]]], minlength=2 * len(e))[owner]
-    yield e.found(
-        "the {who:end}'s FIN came again {since:duration} after it was acknowledged ({times:count time} in all): the "
-        "last ACK was lost, or late. TIME-WAIT of the {owner:end} acknowledged it again: {answered:count time}",
+    came = "the {who:end}'s FIN came again "
+    since, after = "{since:duration} after it was acknowledged", "{times:count time}, first "
+    late_ack = (
+        ": the last ACK was lost, or late. TIME-WAIT of the {owner:end} acknowledged it again {answered:count time}"
+    )
+    yield from e.found_each(
+        ((times == 1, came + since + late_ack), (times > 1, came + after + since + late_ack)),
         ends >> 1,
         acknowledging.first[owner],
         first,

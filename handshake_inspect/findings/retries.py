@@ -150,6 +150,7 @@ def syn_ack_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     Why it matters. The connection opens a second late, or more; meanwhile it takes a place in the SYN queue.
 
     Reported when. The SYN-ACK was captured again at least 200 ms after the one before, then the third segment came.
+    Those that answer a repeated SYN meanwhile are counted too.
 
     Not reported when. A third segment had been captured before (`third-ack-ignored`), none came at all (`half-open`),
     or the SYN-ACK answers a repeated SYN.
@@ -157,7 +158,8 @@ def syn_ack_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     Source. RFC 9293 §3.8.1; RFC 6298 §2.1, §5.
     """
     third, at = e.numbers.ack_row[ORIGINATOR::2], e.shared(_syn_acks)
-    tries = _tries(e, at[at < third[e.rows.conn[at]]])
+    at = at[at < third[e.rows.conn[at]]]
+    tries = _tries(e, at)
     connection, first = tries.connection, tries.first
     if not len(connection):
         return
@@ -165,9 +167,9 @@ def syn_ack_retransmitted(e: Evidence) -> Iterator[FindingRows]:
         "the SYN-ACK was sent {count:count time} before the third segment came, {after:duration} after the first",
         connection,
         first,
-        e.last_among(tries.at)[connection],
+        e.last_among(at)[connection],
         third[connection],
-        count=tries.count,
+        count=e.counted(at)[connection],
         after=np.maximum(e.between_ns(first, third[connection]), 0),
     )
 

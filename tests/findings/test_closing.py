@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.findings.captures import codes_in, messages_in
+from tests.findings.lines import found_in
 
 #: Code -> captures in which it must appear, and captures in which it must not.
 CASES = {
@@ -50,13 +51,28 @@ CASES = {
 
 def test_a_fin_that_came_again_is_told_from_an_acknowledgment_that_was_lost() -> None:
     assert messages_in("lost-fin.pcap", "fin-retransmitted") == [
-        "the client sent its FIN again after 205.740 ms (1 time in all), before an acknowledgment came: the FIN was "
+        "the client sent its FIN again after 205.740 ms, before an acknowledgment came: the FIN was "
         "lost, or its acknowledgment, or that was slow"
     ]
     assert messages_in("lost-last-ack.pcap", "lost-last-ack") == [
-        "the server's FIN came again 207.428 ms after it was acknowledged (2 times in all): the last ACK was lost, or "
-        "late. TIME-WAIT of the client acknowledged it again: 2 times"
+        "the server's FIN came again 2 times, first 207.428 ms after it was acknowledged: the last ACK was lost, or "
+        "late. TIME-WAIT of the client acknowledged it again 2 times"
     ]
+
+
+def test_how_often_a_fin_came_again_does_not_count_the_first_one() -> None:
+    """Five FINs in all, at the times of Linux's timer."""
+    sent = "open\nA > FA x+1 ack y+1\n0.2105 A > FA x+1 ack y+1\n{}1.75 B > A y+1 ack x+2\n"
+    more = "0.62 A > FA x+1 ack y+1\n1.07 A > FA x+1 ack y+1\n1.7 A > FA x+1 ack y+1\n"
+    why = "before an acknowledgment came: the FIN was lost, or its acknowledgment, or that was slow"
+    again = "the client sent its FIN again {}207.500 ms, " + why
+    assert found_in(sent.format(more))["fin-retransmitted"] == again.format("4 times, first after ")
+    assert found_in(sent.format(""))["fin-retransmitted"] == again.format("after ")
+    last = "open\nA > FA x+1 ack y+1\nB > FA y+1 ack x+2\nA > A x+2 ack y+2\n0.213 B > FA y+1 ack x+2\n"
+    assert found_in(last + "A > A x+2 ack y+2")["lost-last-ack"] == (
+        "the server's FIN came again 208.000 ms after it was acknowledged: the last ACK was lost, or late. TIME-WAIT "
+        "of the client acknowledged it again 1 time"
+    )
 
 
 def test_a_fin_that_only_acknowledges_the_one_that_crossed_it_is_no_repetition() -> None:

@@ -8,6 +8,7 @@ import pytest
 from handshake_inspect.findings.retries import _recognised
 from handshake_inspect.tcp.time_wait import SECOND_NS
 from tests.findings.captures import messages_in
+from tests.findings.lines import found_in
 
 CASES = {
     # A copy made on the way, a SYN that comes again after a wrong SYN-ACK, and SYNs without an answer.
@@ -43,6 +44,23 @@ def test_it_says_that_the_answer_was_there_before() -> None:
 def test_it_says_how_often_the_syn_ack_was_sent() -> None:
     said = "the SYN-ACK was sent 2 times before the third segment came, 1.022 s after the first"
     assert messages_in("lost-third-ack.server.pcap", "syn-ack-retransmitted") == [said]
+
+
+def test_a_syn_ack_that_answers_a_repeated_syn_was_sent_too() -> None:
+    """A timer sends the second one; 0.2 ms later the client's own timer asks for the third."""
+    found = found_in(
+        """
+        A > S x
+        0.000024 B > SA y ack x+1
+        1.016422 B > SA y ack x+1
+        1.016594 A > S x
+        1.016601 B > SA y ack x+1
+        1.016607 A > A x+1 ack y+1
+        """
+    )
+    assert found["syn-ack-retransmitted"] == (
+        "the SYN-ACK was sent 3 times before the third segment came, 1.017 s after the first"
+    )
 
 
 def test_it_says_what_is_no_round_trip_time() -> None:
