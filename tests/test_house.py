@@ -78,7 +78,7 @@ CONNECTIONS = [
 ]  # fmt: skip
 COPIES = ["packets", "runs", "rotation", "elsewhere", "copies"]
 SPLITTING = ["rows", "reuse", "around", "syn_questions", "boundaries", "unwrapping", "split"]
-EVENTS = ["fins", "numbers", "resets", "news", "events", "machine", "shapes", "kinds"]
+EVENTS = ["fins", "numbers", "echoed_syns", "resets", "news", "events", "machine", "shapes", "kinds"]
 ZEEK = ["reach", "gaps", "tokens", "rules", "in_step", "sizes", "uid"]
 FOLDING = ["duplicates", "compact", "course", "steady", "seams", "repeats", "judged", "pool", "gather", "whereabouts"]
 DECIDING = ["found", "answers", "waiting", "books", "twins", "behaviour", "verdict", "time_waits"]

@@ -8,6 +8,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.found import FindingRows
+from handshake_inspect.connections.events.echoed_syns import FIRST, LATER, echoed_syns
 from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
@@ -96,7 +97,9 @@ def syn_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     """The SYN was sent again before it was answered, or although it was.
 
     What it means. The SYN or its answer was lost, or the listener dropped the SYN because its accept queue was full. If
-    the answer was captured before the SYN came again, it was lost between here and the client, or came too late.
+    the answer was captured before the SYN came again, it was lost between here and the client, or came too late. Else
+    timestamps tell more: a SYN-ACK that echoes the first SYN shows that this one had arrived; one that echoes a later
+    SYN makes it likely that it had not, as Linux echoes what came first (but FreeBSD and SYN cookies what came last).
 
     Why it matters. The connection opens a second late, or more. Lost SYNs of many connections point to the listener or
     to a filter rather than to the network.
@@ -106,7 +109,7 @@ def syn_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     Not reported when. Nothing answers: `unanswered` counts the SYNs. A copy made on the way, or a SYN that comes again
     because a wrong SYN-ACK had been refused, comes sooner.
 
-    Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §2.1, §5. Wireshark tcp.analysis.retransmission.
+    Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §2.1, §5; RFC 7323 §3.2. Wireshark tcp.analysis.retransmission.
     """
     tries = e.shared(_syn_tries)
     if not len(tries.connection):
@@ -115,14 +118,19 @@ def syn_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     connection, first, last, answer, count = (
         column[answer >= 0] for column in (tries.connection, tries.first, last, answer, tries.count)
     )
-    late = answer > last
+    late, echoed = answer > last, echoed_syns(e.rows)[answer]
+    text = "the SYN was sent {count:count time} and answered {after:duration} after the first: "
+    lost = "lost, or dropped by the {peer:end}"
     yield from e.found_each(
         (
             (
-                late,
-                "the SYN was sent {count:count time} and answered {after:duration} after the first: it was lost, or "
-                "dropped by the {peer:end}",
+                late & (echoed == FIRST),
+                text
+                + "that had arrived, for the SYN-ACK echoes its timestamp: an earlier answer was lost, or this one "
+                "is slow",
             ),
+            (late & (echoed == LATER), text + f"most likely that was {lost}, for the SYN-ACK echoes a later one"),
+            (late & (echoed == 0), text + f"that was {lost}, or its answer was lost or slow"),
             (
                 ~late,
                 "the SYN was sent {count:count time}, once more {since:duration} after the answer: that is late, "

@@ -93,6 +93,8 @@ def _segments(table: SegmentTable, run: Run) -> SegmentTable:
     columns["ack"] = np.where(named, _moved(columns["ack"], _shift(columns, "dst", run)), columns["ack"])
     stamped = columns["has_timestamps"] != 0
     columns["timestamp_value"] = np.where(stamped, _moved(columns["timestamp_value"], run.timestamp), 0)
+    echoes = stamped & (columns["timestamp_echo"] != 0)
+    columns["timestamp_echo"] = np.where(echoes, _moved(columns["timestamp_echo"], run.timestamp), 0)
     return SegmentTable(columns | _common(columns, run))
 
 

@@ -73,6 +73,7 @@ def rows_of(connections: Sequence[Sequence[Segment]]) -> ConnectionRows:
         capture=np.zeros(n, np.uint16),
         options=np.zeros(n, np.uint32),
         timestamp_value=np.zeros(n, np.uint32),
+        timestamp_echo=np.zeros(n, np.uint32),
         has_timestamps=np.zeros(n, np.uint8),
         ip_id=np.zeros(n, np.uint16),
         ttl=np.full(n, 64, np.uint8),

@@ -31,9 +31,36 @@ CASES = {
 }
 
 
+#: What is said if it is not known which SYN was answered.
+EITHER = "that was lost, or dropped by the server, or its answer was lost or slow"
+
+
 def test_it_says_when_the_syn_was_answered_at_last() -> None:
-    said = "the SYN was sent 2 times and answered 1.020 s after the first: it was lost, or dropped by the server"
-    assert messages_in("lost-syn.pcap", "syn-retransmitted") == [said]
+    said = "the SYN was sent 2 times and answered 1.020 s after the first: "
+    likely = "most likely that was lost, or dropped by the server, for the SYN-ACK echoes a later one"
+    assert messages_in("lost-syn.pcap", "syn-retransmitted") == [said + likely]
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "echo", "why"),
+    [
+        (77315344, 77316352, 77315344, "that had arrived, for the SYN-ACK echoes its timestamp: an earlier answer was "
+         "lost, or this one is slow"),
+        (77315344, 77316352, 77316352, "most likely that was lost, or dropped by the server, for the SYN-ACK echoes a "
+         "later one"),
+        # The clock of the timestamps stood still, or somebody writes others: nothing is shown.
+        (77315344, 77315344, 77315344, EITHER),
+        (77315344, 77316352, 5, EITHER),
+        (None, None, None, EITHER),
+    ],
+)  # fmt: skip
+def test_the_echoed_timestamp_says_which_syn_arrived(
+    first: int | None, again: int | None, echo: int | None, why: str
+) -> None:
+    """RFC 7323 §3.2. The first answer was lost before the capture; Linux echoes the SYN that came first."""
+    ts = [f"ts {first} 0", f"ts {again} 0", f"ts 2573833473 {echo}"] if first is not None else [""] * 3
+    found = found_in(f"A > S x {ts[0]}\n1.007719 A > S x {ts[1]}\n1.007771 B > SA y ack x+1 {ts[2]}")
+    assert found["syn-retransmitted"] == f"the SYN was sent 2 times and answered 1.008 s after the first: {why}"
 
 
 def test_it_says_that_the_answer_was_there_before() -> None:

@@ -66,6 +66,7 @@ class ConnectionRows:
     #: `Names.options` number of a SYN's option list.
     options: NDArray[np.uint32]
     timestamp_value: NDArray[np.uint32]
+    timestamp_echo: NDArray[np.uint32]
     has_timestamps: NDArray[np.uint8]
     #: IPv4 identification (0 for IPv6).
     ip_id: NDArray[np.uint16]

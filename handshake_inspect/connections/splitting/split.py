@@ -45,6 +45,7 @@ class StoredRows(Table):
         "ttl": np.uint8,
         "options": np.uint32,
         "timestamp_value": np.uint32,
+        "timestamp_echo": np.uint32,
         "has_timestamps": np.uint8,
         "folded_segments": np.uint32,  # by `compact`: segments of the same sender right before, and their octets
         "folded_octets": np.uint32,
@@ -113,6 +114,7 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
         capture=stored["capture"],
         options=stored["options"],
         timestamp_value=stored["timestamp_value"],
+        timestamp_echo=stored["timestamp_echo"],
         has_timestamps=stored["has_timestamps"],
         ip_id=stored["ip_id"],
         ttl=stored["ttl"],
