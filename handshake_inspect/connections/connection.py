@@ -109,7 +109,8 @@ class Handshake:
     initial_rtt_ns: int | None
     #: A SYN or SYN-ACK was sent more than once, so it is unknown which one was answered (Karn).
     rtt_ambiguous: bool
-    #: None, "requested", "accepted" or "declined" (RFC 7413).
+    #: None, "requested", "accepted" or "declined" (RFC 7413). "requested" too if the SYN with data was not answered, or
+    #: may not have been: it was sent again without, and the SYN-ACK does not show that it answers the first.
     fast_open: FastOpen | None
     #: What each end offered; None where its SYN was not captured.
     options: Pair[SynOptions | None]

@@ -137,13 +137,15 @@ def fast_open_declined(e: Evidence) -> Iterator[FindingRows]:
     Reported when. The SYN has data and the option, and the SYN-ACK acknowledges none of the data.
 
     Not reported when. The SYN was not answered at all: some paths drop SYNs with data, which `unanswered` and
-    `syn-retransmitted` show.
+    `syn-retransmitted` show. Nor if it was sent again without data before the SYN-ACK, unless that echoes the timestamp
+    of the first.
 
-    Source. RFC 7413 §3, §4.2.2. Wireshark tcp.analysis.tfo_ignored; Suricata stream.3whs_synack_tfo_data_ignored.
+    Source. RFC 7413 §3, §4.2.2, §7.1; RFC 7323 §3.2. Wireshark tcp.analysis.tfo_ignored; Suricata
+    stream.3whs_synack_tfo_data_ignored.
     """
     at, syn, _, answer = e.shared(_syns)
     keep = (answer >= 0) & (e.rows.payload[syn] > 0)
-    keep &= e.rows.ack[answer] == 1
+    keep &= (e.rows.ack[answer] == 1) & e.judged(lambda one: one.fast_open == "declined")[at]
     at, syn, answer = at[keep], syn[keep], answer[keep]
     if not len(at):
         return

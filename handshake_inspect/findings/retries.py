@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.found import FindingRows
-from handshake_inspect.connections.events.echoed_syns import FIRST, LATER, echoed_syns
+from handshake_inspect.connections.events.echoed_syns import FIRST, LATER, echoed_syns, without_data_answered
 from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
@@ -100,6 +100,7 @@ def syn_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     the answer was captured before the SYN came again, it was lost between here and the client, or came too late. Else
     timestamps tell more: a SYN-ACK that echoes the first SYN shows that this one had arrived; one that echoes a later
     SYN makes it likely that it had not, as Linux echoes what came first (but FreeBSD and SYN cookies what came last).
+    A SYN with data that is only answered after it came again without may have met a middlebox that drops such SYNs.
 
     Why it matters. The connection opens a second late, or more. Lost SYNs of many connections point to the listener or
     to a filter rather than to the network.
@@ -109,7 +110,8 @@ def syn_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     Not reported when. Nothing answers: `unanswered` counts the SYNs. A copy made on the way, or a SYN that comes again
     because a wrong SYN-ACK had been refused, comes sooner.
 
-    Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §2.1, §5; RFC 7323 §3.2. Wireshark tcp.analysis.retransmission.
+    Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §2.1, §5; RFC 7323 §3.2; RFC 7413 §7.1. Wireshark
+    tcp.analysis.retransmission.
     """
     tries = e.shared(_syn_tries)
     if not len(tries.connection):
@@ -119,18 +121,27 @@ def syn_retransmitted(e: Evidence) -> Iterator[FindingRows]:
         column[answer >= 0] for column in (tries.connection, tries.first, last, answer, tries.count)
     )
     late, echoed = answer > last, echoed_syns(e.rows)[answer]
+    bare = without_data_answered(e.rows, e.numbers)[connection]
     text = "the SYN was sent {count:count time} and answered {after:duration} after the first: "
     lost = "lost, or dropped by the {peer:end}"
     yield from e.found_each(
         (
+            (
+                late & bare,
+                "no answer to the SYN with {octets:octets} was captured; one without them was answered "
+                "{after:duration} after it: the first was lost, or dropped for its data, or its answer was lost",
+            ),
             (
                 late & (echoed == FIRST),
                 text
                 + "that had arrived, for the SYN-ACK echoes its timestamp: an earlier answer was lost, or this one "
                 "is slow",
             ),
-            (late & (echoed == LATER), text + f"most likely that was {lost}, for the SYN-ACK echoes a later one"),
-            (late & (echoed == 0), text + f"that was {lost}, or its answer was lost or slow"),
+            (
+                late & ~bare & (echoed == LATER),
+                text + f"most likely that was {lost}, for the SYN-ACK echoes a later one",
+            ),
+            (late & ~bare & (echoed == 0), text + f"that was {lost}, or its answer was lost or slow"),
             (
                 ~late,
                 "the SYN was sent {count:count time}, once more {since:duration} after the answer: that is late, "
@@ -142,6 +153,7 @@ def syn_retransmitted(e: Evidence) -> Iterator[FindingRows]:
         last,
         answer,
         count=count,
+        octets=e.rows.payload[first],
         who=np.full(len(connection), ORIGINATOR),
         peer=np.full(len(connection), RESPONDER),
         after=np.maximum(e.between_ns(first, answer), 0),

@@ -33,6 +33,8 @@ DISTURBED = {
     "flags": (2, 4, 16, 17, 18, 20, 24),
     "payload_octets": (0, 1, 100),
     "options": (0, 1),
+    "timestamp_echo": (0, 1),
+    "has_timestamps": (0, 1),
     "folded_segments": (0, 2),
     "folded_octets": (0, 50),
     "folded_copies": (0, 1, 2),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.engine.scenario import inspect_lines
 from tests.findings.captures import messages_in
+from tests.findings.lines import found_in
 
 CASES = {
     "syn-with-data": (
@@ -36,3 +40,35 @@ def test_it_says_how_many_octets_were_taken() -> None:
 def test_it_says_that_the_data_were_not_taken() -> None:
     said = "the SYN-ACK acknowledges none of the 4 octets on the SYN, and brings another cookie"
     assert messages_in("fast-open-declined.pcap", "fast-open-declined") == [said]
+
+
+#: The SYN with 8 octets and a cookie comes again without both, and is answered then.
+DROPPED = """
+    A > S x (8) tfo 0658f98130be4622 {}
+    1.016272 A > S x {}
+    1.016344 B > SA y ack x+1 {}
+    A > PA x+1 (8) ack y+1
+    B > A y+1 ack x+9
+"""
+FIRST, AGAIN = 1200319734, 1200320751
+
+
+@pytest.mark.parametrize("echo", [AGAIN, None])
+def test_a_syn_without_data_that_is_answered_declines_nothing(echo: int | None) -> None:
+    """RFC 7413 §7.1. Something on the way dropped the SYN with data; the SYN-ACK echoes the one without."""
+    stamps = ("", "", "") if echo is None else (f"ts {FIRST} 0", f"ts {AGAIN} 0", f"ts 999934224 {echo}")
+    text = DROPPED.format(*stamps)
+    assert inspect_lines(text).connections[0].handshake.fast_open == "requested"
+    found = found_in(text)
+    assert "fast-open-declined" not in found
+    assert found["syn-retransmitted"] == (
+        "no answer to the SYN with 8 octets was captured; one without them was answered 1.016 s after it: the first "
+        "was lost, or dropped for its data, or its answer was lost"
+    )
+
+
+def test_a_syn_ack_that_echoes_the_syn_with_data_declines_them() -> None:
+    """RFC 7323 §3.2. Its first copy was lost; the one that the SYN without data calls forth shows what had arrived."""
+    text = DROPPED.format(f"ts {FIRST} 0", f"ts {AGAIN} 0", f"ts 999934224 {FIRST}")
+    assert inspect_lines(text).connections[0].handshake.fast_open == "declined"
+    assert "fast-open-declined" in found_in(text)

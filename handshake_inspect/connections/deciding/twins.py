@@ -6,8 +6,9 @@ times, from other sockets, with other initial numbers; results from relative num
 
 **Equal rows** have the same sender, control bits, relative numbers, payload and folded segments, in the same order
 within their connection, and agree in the few other values that `behaviour` uses: is the window 0, and how large was
-it on a SYN; is the Fast Open option there; which FINs of an end have the same IP ID. `behaviour` must not use a value
-that has no column here: tests/connections/test_twins.py compares the two.
+it on a SYN; is the Fast Open option there, and which of several SYNs a SYN-ACK echoes then; which FINs of an end have
+the same IP ID. `behaviour` must not use a value that has no column here: tests/connections/test_twins.py compares the
+two.
 
 Rows are distinguished by sums of products, and those with equal sums are then compared: a collision costs time, but
 changes nothing.
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.events.echoed_syns import echoed_syns
 from handshake_inspect.connections.moments import NEVER, later_by
 from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, RESPONDER, SYN, ConnectionRows
 from handshake_inspect.pairs import GOLDEN
@@ -196,6 +198,8 @@ def _columns(rows: ConnectionRows, fast_open_option: Mask) -> dict[str, NDArray[
     syns = np.flatnonzero(flags & SYN)
     said[syns] |= fast_open_option.take(rows.options.take(syns)) * np.int64(1 << 19)
     said[syns] |= rows.window.take(syns).astype(np.int64) << 20
+    if fast_open_option.any():
+        said[syns] |= echoed_syns(rows).take(syns).astype(np.int64) << 36
     ack = rows.ack.copy()  # without the ACK bit it means nothing, and depends on the ISS
     ack[np.flatnonzero((flags & ACK) == 0)] = 0
     counted = {name: getattr(rows, name) for name in COUNTED}

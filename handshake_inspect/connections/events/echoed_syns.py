@@ -1,11 +1,13 @@
-"""Which of several equal SYNs a SYN-ACK answers, by the timestamp that it echoes (RFC 7323 §3.2)."""
+"""Which of several SYNs a SYN-ACK answers, by the timestamp that it echoes (RFC 7323 §3.2)."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.splitting.rows import ACK, RST, SYN, ConnectionRows
+from handshake_inspect.arrays import Mask
+from handshake_inspect.connections.events.numbers import Numbers
+from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RST, SYN, ConnectionRows
 from handshake_inspect.connections.splitting.split import first_among
 
 #: What `echoed_syns` says of a SYN-ACK.
@@ -39,3 +41,25 @@ def echoed_syns(rows: ConnectionRows) -> NDArray[np.uint8]:
     found[answer[of_first & ~repeated.take(peer)]] = FIRST
     found[answer[~of_first & np.isin(peer << 32 | echo, later)]] = LATER
     return found
+
+
+def without_data_answered(rows: ConnectionRows, numbers: Numbers) -> Mask:
+    """Mark connections whose SYN had data and came again without, if the SYN-ACK may answer the latter. Shape (m,).
+
+    A client whose Fast Open is not answered tries it without, as some paths drop SYNs with data (RFC 7413 §7.1). Then a
+    SYN-ACK that acknowledges none has declined nothing, unless it echoes the first SYN.
+    """
+    marked = np.zeros(rows.connections, np.bool_)
+    first, answer = numbers.bare_syn_row[ORIGINATOR::2], rows.of_responders(numbers.syn_ack_row)
+    asks = np.flatnonzero((first >= 0) & (answer >= 0))
+    asks = asks[(rows.payload.take(first.take(asks)) > 0) & (rows.ack.take(answer.take(asks)) == 1)]
+    if not len(asks):
+        return marked
+    at = rows.rows_of(asks)
+    again = at[numbers.is_syn.take(at) & ((rows.flags.take(at) & ACK) == 0) & (rows.side.take(at) == ORIGINATOR)]
+    conn = rows.conn.take(again)
+    marked[conn[(again > first.take(conn)) & (again < answer.take(conn)) & (rows.payload.take(again) == 0)]] = True
+    some = np.flatnonzero(marked)
+    if len(some):
+        marked[some] = echoed_syns(rows).take(answer.take(some)) != FIRST
+    return marked

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.connections.events.echoed_syns import without_data_answered
 from handshake_inspect.connections.events.events import Events
 from handshake_inspect.connections.events.machine import AS_CLOSED, AS_ESTABLISHED, AS_LISTEN, NOTHING, UNHEARD
 from handshake_inspect.connections.moments import NEVER
@@ -34,7 +35,7 @@ class Fact:
     BOTH_SYN = 1 << 6  # both ends sent a SYN without ACK
     SELF_CONNECT = 1 << 7
     FAST_OPEN_REQUESTED = 1 << 8  # RFC 7413: the option on a SYN
-    FAST_OPEN_DATA = 1 << 9  # octets on the SYN
+    FAST_OPEN_DATA = 1 << 9  # octets on the SYN that the SYN-ACK answers
     FAST_OPEN_ACCEPTED = 1 << 10  # the SYN-ACK acknowledges octets on the SYN
     UNREACHABLE = 1 << 11  # an ICMP error quotes the SYN and reports that it was not delivered
     ORIGINATOR_SILENT = 1 << 12  # none of its segments was captured
@@ -149,7 +150,7 @@ def _facts(rows: ConnectionRows, events: Events, fast_open_option: NDArray[np.bo
         Fact.BOTH_SYN: asks & (numbers.bare_syn_row[RESPONDER::2] >= 0),
         Fact.SELF_CONNECT: rows.self_connect,
         Fact.FAST_OPEN_REQUESTED: with_option,
-        Fact.FAST_OPEN_DATA: syn_data,
+        Fact.FAST_OPEN_DATA: syn_data & ~(with_option & without_data_answered(rows, numbers)),
         Fact.FAST_OPEN_ACCEPTED: of_data,
         Fact.ORIGINATOR_SILENT: ~rows.has_spoken[ORIGINATOR::2],
         Fact.RESPONDER_SILENT: ~rows.of_responders(rows.has_spoken),

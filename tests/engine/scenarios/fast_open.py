@@ -57,7 +57,7 @@ FAST_OPEN = {
         = handshake three-way
         = handshake.fast_open requested
     """,
-    "tried again without data": """
+    "tried again without data, and it is not known whether the SYN with data arrived": """
         0    A > S  x  (10)       tfo 0102030405060708
         1    A > S  x
         1.1  B > SA y    ack x+1
@@ -65,7 +65,7 @@ FAST_OPEN = {
         1.3  B > A  y+1  ack x+11
         = handshake three-way
         = handshake.syn_retransmissions 1
-        = handshake.fast_open declined
+        = handshake.fast_open requested
     """,
     "refused": """
         A > S  x  (10)       tfo 0102030405060708
