@@ -301,6 +301,7 @@ class Oracle:
         fins = self.fin
         self.fin_end: list[int | None] = [fin.end if fin else None for fin in fins]
         self.proves_fin: list[Row | None] = [None, None]
+        self.late_fin: list[Row | None] = [None if self.self_connect else self._shows_late_fin(side) for side in (0, 1)]
         #: Ends of which nobody can tell whether their FIN is the first or the second.
         self.in_doubt: set[int] = set()
         if self.self_connect:
@@ -331,6 +332,19 @@ class Oracle:
         first = row.octets > 0 and row.seq == 1 and row.plain_ack
         first = first and bool(self.syn_ack[1]) and not self.bare[1] and self.syn_end[0] == 1
         return first or (silent and row.ack > self.syn_end[0])
+
+    def _shows_late_fin(self, side: int) -> Row | None:
+        """What acknowledges a FIN that was captured only after the FIN with which the peer answers it."""
+        fin, answer = self.fin[side], self.fin[1 - side]
+        if fin is None or answer is None or answer.index > fin.index:
+            return None
+        if answer.index not in self.counts or answer.ack < fin.end:
+            return None
+        shows = next(r for r in self.of(1 - side) if r.index in self.counts and r.ack >= fin.end)
+        had_heard = any(r.index in self.counts and r.index < shows.index for r in self.of(side))
+        earlier = [r.end for r in self.of(1 - side) if self._advances(r) and r.index < shows.index]
+        had_closed = max([*earlier, shows.seq]) >= answer.end
+        return shows if (had_heard or not self.known[0]) and not had_closed else None
 
     def _may_hide_a_fin(self, occupied: list[int], side: int, other: Row) -> bool:
         """Had the sender of the FIN `other` acknowledged what was not captured, perhaps a FIN, and nothing after it?"""
@@ -532,7 +546,7 @@ class Oracle:
         """A FIN is the last number of its sender: all that came before has arrived."""
         at = row.index
         for side in (0, 1):
-            if row is self.proves_fin[side]:
+            if row is self.proves_fin[side] or row is self.late_fin[side]:
                 self._happen(side, [(Event.SEND_FIN, "sent")], at)
                 self._happen(1 - side, [(Event.RECEIVE_FIN, "acknowledged")], at)
 
@@ -568,10 +582,12 @@ class Oracle:
                 found += self._believe(Event.RECEIVE_ACK_OF_SYN, soft, repeats, end, at)
         fin, fin_end = self.fin[end] or self.proves_fin[end], self.fin_end[end]
         if fin is not None and fin_end is not None and row.ack >= fin_end:
-            if fin.index > at.index:
+            late = self.late_fin[end]
+            if (late or fin).index > at.index:
                 self.ends[end].early_acks.append(row)
             else:
                 fins = [r for r in self.of(end) if self._is_fin(r) and not self._is_copy(r)]
+                fins = [r for r in fins if not late or r is not fin]
                 repeats = [r.index for r in fins if r.index > at.index]
                 found += self._believe(Event.RECEIVE_ACK_OF_FIN, row.length == 0, repeats, end, at)
         return found

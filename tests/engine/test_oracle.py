@@ -122,6 +122,24 @@ def test_fins_that_cross_in_any_order_of_capture() -> None:
     assert not found, {orders[number]: lines for number, lines in found.items()}
 
 
+#: A FIN, its answer in two segments or in one, and what follows.
+ANSWERED = (
+    "A > FA x+1 ack y+1",
+    "B > A  y+1 ack x+2",
+    "B > FA y+1 ack x+2",
+    "A > A  x+2 ack y+2",
+    "A > FA x+1 ack y+2",
+)
+
+
+@pytest.mark.parametrize("before", ["open", "", "A > S x", "open\nA > PA x+1 ack y+1"], ids=str.split)
+def test_fins_that_answer_in_any_order_of_capture(before: str) -> None:
+    orders = [orders for count in range(2, 6) for orders in permutations(ANSWERED, count)]
+    texts = ["\n".join([before, *one]).strip() for one in orders]
+    found = differences([(parse(one).segments(ISN_PAIRS["plain"]), Ends()) for one in texts])
+    assert not found, {orders[number]: lines for number, lines in found.items()}
+
+
 @pytest.mark.parametrize("batch", range(-(-CONVERSATIONS // BATCH)))
 def test_engine_and_oracle_agree_on_invented_conversations(batch: int) -> None:
     seeds = range(batch * BATCH, min((batch + 1) * BATCH, CONVERSATIONS))

@@ -257,6 +257,23 @@ def test_what_was_captured_ahead_of_its_own_fin_is_not_said_to_lack_an_octet() -
     assert steps[5].arithmetic[-1].reason == "not the FIN: sent before that came, or seen late"
 
 
+LATE_FIN = """
+    open
+    A > FA x+1  ack y+2
+    B > FA y+1  ack x+1
+    B > A  y+2  ack x+2
+"""
+
+
+def test_a_fin_captured_after_its_answer_is_the_first_one() -> None:
+    steps = inspect_lines(LATE_FIN).steps(0)
+    assert [(one.symbolic_seq, one.symbolic_ack) for one in steps[3:]] == [("w", "u+1"), ("u", "w"), ("u+1", "w+1")]
+    assert [(one.holds, one.reason) for one in steps[3].arithmetic] == [
+        (True, "0 octets sent"),
+        (True, "the FIN, which was captured later"),
+    ]
+
+
 def test_flags_are_spelled_in_the_order_in_which_people_say_them() -> None:
     steps = inspect_lines("A > SEC x\n B > SAE y ack x+1\n A > FPUA x+1 ack y+1").steps(0)
     assert [one.flags for one in steps] == ["SYN,ECE,CWR", "SYN,ECE,ACK", "FIN,PSH,URG,ACK"]

@@ -158,7 +158,7 @@ _WAYS: dict[str, Callable[[Twins, Any], Any]] = {
     **dict.fromkeys(("ack_counts", "is_syn", "is_fin", "claims_fin"), Twins.segments),
     **dict.fromkeys(("finally_acknowledged", "syn_end", "fin_end", "unplaced_fin", "crossing_syn"), Twins.ends),
     **dict.fromkeys(("fin_row", "inferred_fin_row", "syn_row", "bare_syn_row", "syn_ack_row"), Twins.row_of_ends),
-    **dict.fromkeys(("wrong_syn_ack_row", "ack_row"), Twins.row_of_ends),
+    **dict.fromkeys(("wrong_syn_ack_row", "ack_row", "late_fin_row"), Twins.row_of_ends),
     **dict.fromkeys(("inferred_syn_ack_row", "inferred_ack_row"), Twins.row_of_connections),
     **dict.fromkeys(("of_fins", "third_rows"), lambda twins, rows: twins.among(rows)[0]),
 }

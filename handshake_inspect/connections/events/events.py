@@ -14,8 +14,8 @@ acknowledged already. The order within one row: what the row proves about segmen
 proves, its sender's own act, assumed arrivals that it unblocks, an RST that it unblocks, the segment's own arrival. The
 events of one arrived segment form one group: RST, SYN, ACK, FIN.
 
-An act is placed at the row of its segment; a FIN that was captured after later segments of its sender, at the row that
-shows that it had been sent.
+An act is placed at the row of its segment; a FIN that was captured after later segments of its sender, or after the
+peer's FIN that answers it, at the row that shows that it had been sent; in the latter case it has arrived there, too.
 
 **What counts once.** Being acknowledged, sending a FIN and receiving one happen once; repetitions change nothing.
 `news` finds which arrival brought an acknowledgment, and whether that is proven.
@@ -295,14 +295,14 @@ def _acknowledgment_events(
 
 def _fin_events(found: _EventList, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> None:
     ends = np.arange(2 * rows.connections)
-    row, proof, unplaced = numbers.fin_row, numbers.inferred_fin_row, numbers.unplaced_fin
+    row, unplaced = numbers.fin_row, numbers.unplaced_fin
+    proof = np.maximum(numbers.inferred_fin_row, numbers.late_fin_row)
     if (row < 0).all():
         return
     sends, crossed, shown = _of_own(row), *_crossed_fins(rows, numbers)
     sends[crossed] = moment(shown, INFERRED, AFTER_ALL)
-    found.add(Event.SEND_FIN, ends, sends, unplaced=unplaced)
     missed = np.where(proof >= 0, moment(np.maximum(proof, 0), PROVEN, AFTER_ALL), NEVER)
-    found.add(Event.SEND_FIN, ends, missed)
+    found.add(Event.SEND_FIN, ends, np.minimum(sends, missed), unplaced=unplaced)
     fins = np.flatnonzero(numbers.is_fin)
     received = earliest(rows.peer.take(fins), arrival.take(fins), len(ends))
     received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << ORDER_BITS))[rows.other_end])

@@ -135,13 +135,17 @@ def _refused(rows: ConnectionRows, numbers: Numbers) -> Mask:
 def fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> News:
     """Return when each end learns that its FIN was acknowledged; `arrival` as in `syn_acknowledged`."""
     candidate = numbers.of_fins
-    fin_row = np.where(numbers.fin_row >= 0, numbers.fin_row, numbers.inferred_fin_row).take(rows.peer.take(candidate))
+    sent_at = np.where(numbers.fin_row >= 0, numbers.fin_row, numbers.inferred_fin_row)
+    late_ends = np.flatnonzero(numbers.late_fin_row >= 0)
+    sent_at[late_ends] = numbers.late_fin_row[late_ends]
+    fin_row = sent_at.take(rows.peer.take(candidate))
     # A FIN that was captured after its acknowledgment had been sent before that.
     arrives = arrival.take(candidate)
     late = (row_of(arrives) < fin_row) & (arrives != NEVER)
     when = arrival.copy()
     when[candidate[late]] = moment(fin_row[late], UNBLOCKED, candidate[late])
     sent = numbers.is_fin & ~_copies(rows, numbers.is_fin)
+    sent[numbers.fin_row[late_ends]] = False  # it was captured late, and not sent again
     return _first_credible(rows, candidate, when, ~rows.has_length, sent, np.zeros(len(rows), np.bool_))
 
 

@@ -53,6 +53,9 @@ class Numbers:
     of_fins: Rows
     #: The row whose acknowledgment proves a FIN of each end that was not captured, -1 if none. Shape (2m,).
     inferred_fin_row: Rows
+    #: For an end whose FIN was captured only after the FIN with which its peer answers it, the row that first
+    #: acknowledges it; else -1. Shape (2m,).
+    late_fin_row: Rows
     #: Whether it is unknown if the peer's FIN had arrived before this end sent its own. Shape (2m,).
     unplaced_fin: Mask
     #: First valid SYN of each end, -1 if none. Shape (2m,).
@@ -148,6 +151,7 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
         fin_end=fin_end,
         of_fins=np.zeros(0, np.int64),
         inferred_fin_row=np.full(ends, -1, np.int64),
+        late_fin_row=np.full(ends, -1, np.int64),
         unplaced_fin=np.zeros(ends, np.bool_),
         syn_row=first_of(end, valid_syn & (right | ~ack), ends),
         bare_syn_row=first_of(end, valid_syn & ~ack, ends),
@@ -162,6 +166,7 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     _infer_handshake(rows, numbers)
     if (fin_row >= 0).any():
         _look_for_fins(rows, numbers, ~syn | valid_syn)
+        _find_late_fins(rows, numbers)
         # Without a FIN, no acknowledgment reaches its end (NEVER).
         numbers.of_fins = np.flatnonzero(counts & (rows.ack >= numbers.fin_end.take(peer)))
     return numbers
@@ -255,6 +260,29 @@ def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
     np.maximum.at(occupied, rows.end[at], rows.seq_end[at])
     _infer_fins(rows, numbers, missing, np.maximum(occupied, 1))
     _doubt_fins(rows, numbers, np.flatnonzero(missing & (numbers.inferred_fin_row < 0)), occupied)
+
+
+def _find_late_fins(rows: ConnectionRows, numbers: Numbers) -> None:
+    """Find the FINs that were captured after the peer's FIN, which acknowledges them: they were sent before that.
+
+    What a number acknowledges has arrived (RFC 9293 §3.4), whenever it was captured: the peer had received the FIN when
+    it sent its own, so these do not cross (§3.6, Figure 13). The sender must be known to have been connected by then,
+    and the peer not to have sent its FIN before: then the captured FIN may be a later one, which answers that.
+    """
+    answer = numbers.fin_row.take(rows.other_end)
+    end = np.flatnonzero((answer >= 0) & (answer < numbers.fin_row))
+    answer = answer[end]
+    of_fin = numbers.ack_counts.take(answer) & (rows.ack.take(answer) >= numbers.fin_end.take(end))
+    end = end[of_fin]
+    if not len(end):
+        return
+    proof, conn = acknowledged_at(rows, numbers.acknowledged_by, end, numbers.fin_end[end]), end >> 1
+    connected = of_side(end & 1, [by.take(proof) for by in numbers.acknowledged_by]) != UNKNOWN
+    connected |= ~rows.iss_known[conn, ORIGINATOR]
+    sent = of_side(end & 1 ^ 1, [by.take(proof - 1) for by in rows.sent_by])
+    sent = np.where(proof > rows.start[conn], sent, UNKNOWN)
+    opens = np.maximum(sent, rows.seq[proof]) < numbers.fin_end[end ^ 1]
+    numbers.late_fin_row[end] = np.where(connected & opens, proof, -1)
 
 
 def _infer_fins(rows: ConnectionRows, numbers: Numbers, missing: Mask, occupied: Rows) -> None:

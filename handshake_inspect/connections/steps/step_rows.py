@@ -69,6 +69,8 @@ class StepRows:
     #: Row of the FIN of each end, -1 if it sent none, and the number after it.
     fin_row: list[int]
     fin_end: list[int]
+    #: The row that shows the FIN of each end: its own, or of one captured late the first that acknowledges it.
+    fin_shown: list[int]
     syn_end: list[int]
     #: First row of each end with the SYN bit, and first without SYN and RST; -1 if there is none.
     first_syn: list[int]
@@ -134,6 +136,7 @@ class StepColumns:
             iss=rows.iss[connection].tolist(),
             iss_known=rows.iss_known[connection].tolist(),
             fin_row=_counted_from(begin, numbers.fin_row[ends]),
+            fin_shown=_counted_from(begin, self.fin_shown[ends]),
             fin_end=numbers.fin_end[ends].tolist(),
             syn_end=numbers.syn_end[ends].tolist(),
             first_syn=_counted_from(begin, self.first_syn[ends]),
@@ -193,9 +196,16 @@ class StepColumns:
         return heard
 
     @cached_property
+    def fin_shown(self) -> Rows:
+        """`StepRows.fin_shown` of all ends, -1 if it sent none. Shape (2m,)."""
+        numbers = self.events.numbers
+        return np.where(numbers.late_fin_row >= 0, numbers.late_fin_row, numbers.fin_row)
+
+    @cached_property
     def closes_first(self) -> Rows:
         """The side whose FIN comes first; the originator if there is none. Shape (m,)."""
-        a, b = self.events.numbers.fin_row.reshape(-1, 2).T
+        # A FIN may be shown by the row of its answer, which was captured before it.
+        a, b = (2 * self.fin_shown + (self.events.numbers.late_fin_row < 0)).reshape(-1, 2).T
         first: Rows = ((b >= 0) & ((a < 0) | (b < a))).astype(np.int64)
         return first
 

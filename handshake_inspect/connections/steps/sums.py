@@ -47,10 +47,10 @@ class Sums:
     def symbol(self, side: int, relative: int, row: int) -> str:
         """Spell a number in letters; from the FIN on, relative to the FIN's letter."""
         rows, letters, fin = self._rows, self._letters[side], self._fin[side]
-        if fin is not None and fin <= relative <= fin + 1 and row >= rows.fin_row[side]:
+        if fin is not None and fin <= relative <= fin + 1 and row >= rows.fin_shown[side]:
             return letters.fin if relative == fin else f"{letters.fin}+1"
         v = rows.v
-        if v is not None and side == self._second and relative >= v and row >= rows.fin_row[1 - side]:
+        if v is not None and side == self._second and relative >= v and row >= rows.fin_shown[1 - side]:
             return "v" if relative == v else f"v+{relative - v}"
         if not rows.iss_known[side]:
             return str(relative) if rows.heard[side] else str(self.absolute(side, relative))
@@ -166,14 +166,15 @@ class Sums:
             if self._fin[peer] == ack == acknowledged - 1:
                 behind = "not the FIN: sent before that came, or seen late"
             return [self._sum("ack", peer, acknowledged, ack, None, behind, i)]
-        fin = self._fin[peer]
+        fin, sent = self._fin[peer], before(rows.sent[peer], i)
         if fin is not None and ack == fin + 1 and rows.fin_row[peer] <= i:
             return [self._sum("ack", peer, fin + 1, ack, True, "FIN counts one", i)]
+        if fin is not None and ack == fin + 1 and sent < ack:
+            return [self._sum("ack", peer, fin + 1, ack, True, "the FIN, which was captured later", i)]
         opens = acknowledged < 1 or rows.flags[i] & SYN
         if ack >= 1 and opens and rows.iss_known[peer]:
             why = "SYN counts one" if ack == 1 else f"SYN and {octets_in_words(ack - 1)}"
             return [self._sum("ack", peer, ack, ack, True, why, i)]
-        sent = before(rows.sent[peer], i)
         if sent != UNKNOWN and ack > sent:
             return [self._sum("ack", peer, sent, ack, None, f"{octets_in_words(ack - sent)} of it not captured", i)]
         if acknowledged == UNKNOWN:

@@ -102,6 +102,44 @@ CLOSINGS = {
         = teardown three-segment
         = closed_first A
     """,
+    # A network card with several queues, or merged taps, exchange what followed at once.
+    "a FIN captured after the FIN that acknowledges it": """
+        open
+        A > FA x+1  ack y+2  | LAST-ACK^  FIN-WAIT-1^
+        B > FA y+1  ack x+1  | LAST-ACK   FIN-WAIT-1
+        B > A  y+2  ack x+2  | CLOSED?    TIME-WAIT!
+        = teardown three-segment
+        = teardown.complete True
+        = closed_first B
+        = A CLOSED SYN-SENT ESTABLISHED CLOSE-WAIT LAST-ACK CLOSED
+        = B LISTEN SYN-RECEIVED ESTABLISHED FIN-WAIT-1 TIME-WAIT
+        = time_wait.0.owner B
+    """,
+    "a FIN captured after its ACK and the FIN that answers it": """
+        open
+        A > A  x+1  ack y+2  | CLOSE-WAIT!  FIN-WAIT-2?
+        A > FA x+1  ack y+2  | LAST-ACK^    FIN-WAIT-2?
+        B > FA y+1  ack x+1  | LAST-ACK     FIN-WAIT-2?
+        B > A  y+2  ack x+2  | CLOSED?      TIME-WAIT!
+        = teardown four-way
+        = closed_first B
+    """,
+    "a FIN captured after the FIN that acknowledges it, in a capture that begins midway": """
+        A > FA x+1  ack y+2  | LAST-ACK^  FIN-WAIT-1^
+        B > FA y+1  ack x+1  | LAST-ACK   FIN-WAIT-1
+        B > A  y+2  ack x+2  | CLOSED?    TIME-WAIT!
+        = teardown three-segment
+        = closed_first B
+    """,
+    "the FINs cross, and one was captured after an ACK of it": """
+        open
+        A > FA x+1  ack y+1  | FIN-WAIT-1^  ESTABLISHED?
+        A > A  x+2  ack y+2  | FIN-WAIT-1   ESTABLISHED?
+        B > FA y+1  ack x+1  | CLOSING!     FIN-WAIT-1^
+        B > A  y+2  ack x+2  | TIME-WAIT?   TIME-WAIT?
+        = teardown simultaneous-close
+        = closed_first both
+    """,
     "simultaneous close after simultaneous open": """
         A > S  x
         B > S  y
