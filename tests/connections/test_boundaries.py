@@ -73,7 +73,10 @@ def plainly(rows: Sequence[Row]) -> tuple[list[int], list[int]]:
                 one[0] == answers[0] and (answers[1] - one[2]) % MODULUS <= one[4] for one in opening if one[4]
             )
             agreed = following is not None and following[3] == (seq + 1) % MODULUS
-            begins = closed >= begin and agreed and not knows
+            asks = [k for k, r in enumerate(rows) if r[0] != side and r[1] & (SYN | ACK | RST) == SYN]
+            late = next((rows[k] for k in asks if k > i), None)
+            replaces = late is not None and ack == (late[2] + 1) % MODULUS and any(begin <= k < i for k in asks)
+            begins = ((closed >= begin and agreed) or replaces) and not knows
             alone = all(one[0] == side for one in rows)
             begins |= alone and bool(answered) and (side, seq) not in names and answers not in answered
         elif bare[0] >= 0 and rows[bare[0]][2] == seq and not ended(rows, bare[0], i, but=side):

@@ -927,13 +927,14 @@ def _closed_since_syn(segments: Sequence[Segment], syn: int, i: int) -> bool:
 
 
 def _answers_another(segments: Sequence[Segment], begin: int, answer: int) -> bool:
-    """A SYN,ACK after both FINs that fits no SYN of this connection, and is acknowledged: its SYN was not captured."""
+    """A SYN,ACK that fits no SYN of this connection, which is over or has another: its SYN is missing or late."""
     one = segments[answer]
     before = [r for r in segments[begin:answer] if r.flags & (SYN | ACK | RST) == SYN | ACK]
     if before and all(r.sender == one.sender for r in segments):  # it has only its own numbers to tell by
         numbers = {r.seq for r in segments[begin:answer] if r.flags & (SYN | RST) == SYN}
         return one.seq not in numbers and one.ack not in {r.ack for r in before}
-    if {r.sender for r in segments[begin:answer] if r.flags & (FIN | RST) == FIN} != {"A", "B"}:
+    late = _is_before_its_syn(segments, begin, answer)
+    if not late and {r.sender for r in segments[begin:answer] if r.flags & (FIN | RST) == FIN} != {"A", "B"}:
         return False
     for syn in segments[begin:answer]:
         if syn.flags & (SYN | RST) == SYN:
@@ -941,8 +942,19 @@ def _answers_another(segments: Sequence[Segment], begin: int, answer: int) -> bo
                 return False
             if syn.sender != one.sender and (one.ack - syn.seq - 1) % MODULUS <= syn.octets:
                 return False
+    if late:
+        return True
     following = next((r for r in segments[answer:] if r.sender != one.sender), None)
     return following is not None and following.ack == (one.seq + 1) % MODULUS
+
+
+def _is_before_its_syn(segments: Sequence[Segment], begin: int, answer: int) -> bool:
+    """Is the next SYN of the peer the one that it answers? And has the peer sent one for this connection, too?"""
+    one = segments[answer]
+    of_peer = [k for k, r in enumerate(segments) if r.sender != one.sender and r.flags & (SYN | ACK | RST) == SYN]
+    following = next((segments[k] for k in of_peer if k > answer), None)
+    answers = following is not None and one.ack == (following.seq + 1) % MODULUS
+    return answers and any(begin <= k < answer for k in of_peer)
 
 
 def _is_no_answer(segments: Sequence[Segment], syn: int, answer_row: int) -> bool:

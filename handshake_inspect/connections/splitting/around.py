@@ -40,12 +40,12 @@ class Around:
             found[mine] = np.append(-1, rows)[count_to(rows, at[mine] - 1, len(self.side))]
         return np.where(found >= self.first[at], found, -1)
 
-    def next(self, at: Rows, side: Rows) -> Rows:
-        """Return the first row of a side from each row `at` on, in its conversation; -1 if there is none."""
+    def next(self, at: Rows, side: Rows, mask: Mask | bool = True) -> Rows:
+        """Return the first row of a side from each row `at` on, in its conversation, where `mask` holds; else -1."""
         found = np.full(len(at), -1, np.int64)
         for one in (0, 1):
             mine = np.flatnonzero(side == one)
-            rows = np.flatnonzero(self.side == one)
+            rows = np.flatnonzero(mask & (self.side == one))
             found[mine] = np.append(rows, len(self.side))[count_to(rows, at[mine] - 1, len(self.side))]
         return np.where(found < self._behind[at], found, -1)
 

@@ -4,9 +4,10 @@ In: the columns of rows sorted by conversation and capture order. Out: the rows 
 that their receiver ignores.
 
 A SYN without ACK can begin another connection. So can a SYN-ACK that answers none of the SYNs so far, if both ends have
-sent a FIN, or if only its sender was captured. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 have the
-other roles of a SYN. The function `boundaries` has the rules, one SYN after the other; the module `reuse` decides the
-ordinary cases in columns, and `syn_questions` prepares the facts about the others from the rows around them.
+sent a FIN, if only its sender was captured, or if its SYN was captured after it. RFC 9293 §3.10.7.4 (fourth), RFC 5961
+§4 and Figures 7 to 9 have the other roles of a SYN. The function `boundaries` has the rules, one SYN after the other;
+the module `reuse` decides the ordinary cases in columns, and `syn_questions` prepares the facts about the others from
+the rows around them.
 """
 
 from __future__ import annotations

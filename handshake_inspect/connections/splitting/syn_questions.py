@@ -49,6 +49,7 @@ class Question(NamedTuple):
     #: The SYN that a SYN-ACK answers; -1 for a SYN without ACK.
     answers: int
     #: For a SYN-ACK acknowledged by the other side's next segment: the row from which on both sides have sent a FIN.
+    #: For one that answers the other side's next SYN, which was captured late: that side's SYN before.
     reuses: int
     #: The last SYN before it, with ACK or without, that has its name, or that it answers.
     known: int
@@ -100,7 +101,7 @@ class Syns:
         closed = np.minimum(
             *(look.last(at, np.full(len(at), one), (look.flags & (FIN | RST)) == FIN) for one in (0, 1))
         )
-        reuses = np.where(is_answer & agreed, closed, -1)
+        reuses = np.maximum(np.where(is_answer & agreed, closed, -1), self._replaced())
         answered = np.where(is_answer & look.is_alone(at), self._last_answer(), -1)
         asks = np.where(is_answer, (reuses >= 0) | (answered >= 0), ~self._repeats & (at != look.first[at]))
         holds_octets = np.isin(look.first[at], look.first[at[reuses >= 0]]) & (look.octets[at] > 0)
@@ -133,6 +134,16 @@ class Syns:
             refused,
         )
         return begins[begins >= 0], row[sure & refused], _in_turn([column[~sure] for column in columns])
+
+    def _replaced(self) -> Rows:
+        """Return, of each SYN-ACK that answers the other side's next SYN, that side's SYN before; -1 of all others."""
+        look, asks = self._look, (self._look.flags & (SYN | ACK | RST)) == SYN
+        found, which = np.full(len(self._at), -1), np.flatnonzero(self._is_answer)
+        at, other = self._at[which], 1 - self._side[which]
+        late = look.next(at, other, asks)
+        answers = (late >= 0) & (look.seq[late] == (look.ack[at] - 1) % MODULUS)
+        found[which[answers]] = look.last(at[answers], other[answers], asks)
+        return found
 
     def _last_answer(self) -> Rows:
         """Return the last SYN-ACK before each SYN in its conversation; -1 if there is none."""

@@ -131,6 +131,60 @@ REUSED = {
         = handshake partial
         = handshake.missing syn
     """,
+    "whose new SYN was captured after its SYN,ACK": _PLAINLY_CLOSED
+    + """
+        = teardown three-segment
+        = time_wait.0.outcome reused
+        = time_wait.0.restarts ()
+        ---
+        let p = y+900_000
+        let q = x+500_000
+        5     B > SA p    ack q+1  | SYN-SENT^     SYN-RECEIVED!
+        5.01  A > S  q             | SYN-SENT      SYN-RECEIVED
+        5.02  A > A  q+1  ack p+1  | ESTABLISHED!  ESTABLISHED?
+        = handshake three-way
+        = handshake.missing ()
+    """,
+    "whose new SYN was captured after two SYN,ACKs, and the server speaks first": """
+        open
+        A > R  x+1
+        = teardown aborted
+        ---
+        let p = y+900_000
+        let q = x+500_000
+        5     B > SA p        ack q+1
+        5.01  B > SA p        ack q+1
+        5.02  A > S  q
+        5.03  A > A  q+1      ack p+1
+        5.04  B > PA p+1 (9)  ack q+1
+        = handshake three-way
+        = handshake.syn_ack_retransmissions 1
+    """,
+    "whose new SYN, captured after its SYN,ACK, is answered with a banner at once": """
+        open
+        A > R  x+1
+        = teardown aborted
+        ---
+        let p = y+900_000
+        let q = x+500_000
+        5     B > SA p        ack q+1
+        5.01  A > S  q
+        5.02  B > PA p+1 (9)  ack q+1
+        5.03  A > A  q+1      ack p+10
+        = handshake three-way
+    """,
+    "with a stray SYN,ACK for a SYN that never comes": """
+        open
+        B > SA y+900_000  ack x+500_001  | .  .  ignored
+        = handshake three-way
+        ---
+        let p = y+900_000
+        let q = x+700_000
+        5     A > S  q
+        5.01  B > SA p    ack q+1
+        5.02  A > A  q+1  ack p+1
+        = handshake three-way
+    """,
     "refused, and tried again with another ISN": """
         A > S  x
         B > RA 0    ack x+1
