@@ -6,7 +6,6 @@ import platform
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from handshake_inspect import memory
@@ -42,25 +41,23 @@ def test_memory_that_is_freed_stays_until_it_is_given_back() -> None:
 
 
 def test_who_has_not_grown_does_not_look_for_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sizes are made up: how much this process holds is up to the tests before."""
     looked: list[int] = []
+
+    def give_back(resident_megabytes: int) -> int:
+        monkeypatch.setattr(memory, "_resident_octets", lambda: resident_megabytes << 20)
+        memory.give_back()
+        return len(looked)
+
     monkeypatch.setattr(memory, "_function", lambda name: looked.append)
     monkeypatch.setattr(memory, "_held_octets", 0)
-    monkeypatch.setattr(memory, "SMALL_OCTETS", 1 << 40)
-    memory.give_back()
-    assert not looked
-    monkeypatch.setattr(memory, "SMALL_OCTETS", 0)
-    memory.give_back()
-    memory.give_back()
-    assert len(looked) == 1
-    grown = np.ones(48 << 20, np.uint8)
-    memory.give_back()
-    assert len(looked) == 2
-    del grown  # which the system takes back, as it is larger than LARGEST_OCTETS
-    memory.give_back()
-    grown = np.ones(48 << 20, np.uint8)
-    memory.give_back()
-    assert len(looked) == 3
-    assert grown.all()
+    small = memory.SMALL_OCTETS >> 20
+    assert give_back(small - 1) == 0
+    assert give_back(small) == 1
+    assert give_back(small + 3) == 1, "it has hardly grown"
+    assert give_back(small + 48) == 2
+    assert give_back(small) == 2
+    assert give_back(small + 48) == 3, "it has shrunk meanwhile, and grown again"
 
 
 #: Takes 64 MiB, lets them go, and prints how many pages the process has before and after; the array has its place yet.
