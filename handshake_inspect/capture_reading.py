@@ -89,6 +89,10 @@ class CaptureReading:
         except CaptureError as error:
             hooks.failed(error)
             return None
+        except KeyboardInterrupt:
+            if not hooks.stopped():
+                raise
+            return None
         capture = self.begin(opened.reader.name, opened.reader.format, one if one.can_be_read_again else None)
         if self._places is not None and one.is_file and not one.through_scapy:
             self._places.begin_capture(capture, one.path, opened.reader.name)
@@ -100,7 +104,8 @@ class CaptureReading:
 
     def _opened(self, one: Input, hooks: Hooks) -> OpenCapture:
         """Open a capture. Raises CaptureError."""
-        return one.open(hooks, ahead=self._workers.jobs > 1, positions=self._places is not None)
+        with hooks.opens():
+            return one.open(hooks, ahead=self._workers.jobs > 1, positions=self._places is not None)
 
     def _blocks(
         self, one: Input, opened: OpenCapture | None, capture: int, hooks: Hooks, begun: DecodingFork | None

@@ -48,6 +48,9 @@ class Hooks:
     failed: Callable[[CaptureError], None] = _raise
     #: Returns True if no further capture is to be opened.
     stopped: Callable[[], bool] = lambda: False
+    #: A context around each opening: a pipe may keep it waiting. If KeyboardInterrupt ends it, that input is left out,
+    #: and so are those after it, as far as `stopped` says so.
+    opens: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
 
 
 @plain

@@ -6,7 +6,7 @@ Ctrl-C would exit with 1: here they give 2 and 130. Every error is one line on s
 
 Each command is a module, named in `COMMANDS`. All modules, in an order in which each imports only from those before it:
 
-- `groups`: groups of commands.
+- `groups`: groups of commands, and the exit code after Ctrl-C.
 - `amounts`, `bounds`, `options`: sizes, times and numbers as arguments; options that several commands share.
 - `closed_pipe`, `standard_error`, `output`, `progress`: standard output and error.
 - `naming`: names on the command line -> files.
@@ -49,7 +49,7 @@ from typing import Any, NoReturn
 import click
 
 from handshake_inspect.cli.closed_pipe import drop_output, drop_what_is_left
-from handshake_inspect.cli.groups import Group
+from handshake_inspect.cli.groups import INTERRUPTED, Group
 
 #: Command -> its one-line help, in the order of a first acquaintance. The modules have the same names.
 COMMANDS = {
@@ -91,6 +91,14 @@ class Commands(Group):
         """Return each command with its one-line help, without importing any."""
         return list(COMMANDS.items())
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; where Ctrl-C ends it with nothing to show, say at least that."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            return INTERRUPTED
+
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
@@ -103,7 +111,7 @@ class Commands(Group):
         except click.ClickException as error:
             code = _refuse(error)
         except (KeyboardInterrupt, click.Abort):
-            code = 130
+            code = INTERRUPTED
         except (BrokenPipeError, SystemExit):  # click's own answer to a closed pipe is to exit with 1
             drop_output()
             code = 0

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from handshake_inspect.capture.inputs import Hooks, Input, begun
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.source import Reader
+from handshake_inspect.cli.groups import INTERRUPTED
 from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.jobs import cores
 from handshake_inspect.memory import keep_room
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.overview import Overview
     from handshake_inspect.places import Places
-
-#: Exit code after Ctrl-C.
-INTERRUPTED = 130
 
 
 @mutable
@@ -115,6 +113,7 @@ def inspect_files(
                 watch=lambda opened: _Interruptible(opened, interruption, progress),
                 failed=note,
                 stopped=lambda: interruption.asked,
+                opens=interruption.waits,
             )
             try:
                 inspector.read([one for one in inputs if _is_usable(one, note)], hooks, copy)
@@ -125,7 +124,8 @@ def inspect_files(
             found = inspector.result(with_segments=with_segments)
     if interruption.asked:
         frames = sum(one.frames for one in found.captures)
-        remark(f"interrupted: this is what the first {counted(frames, 'frame')} show")
+        so_far = f"this is what the first {counted(frames, 'frame')} show" if frames else "no frame had come yet"
+        remark(f"interrupted: {so_far}")
     return FilesRead(found, failed, interruption.asked, located)
 
 
@@ -181,6 +181,17 @@ class Interruption:
         for number, before in self._before.items():
             signal.signal(number, before)
 
+    @contextmanager
+    def waits(self) -> Iterator[None]:
+        """Let a signal end a wait for input. Raises KeyboardInterrupt if one has come, or comes meanwhile."""
+        self.waiting = True
+        try:
+            if self.asked:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self.waiting = False
+
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         again, self.asked = self.asked, True
         if self.waiting or again:
@@ -198,13 +209,11 @@ class _Interruptible:
     def __iter__(self) -> Iterator[Any]:
         blocks = iter(self._reader)
         while not self._interruption.asked:
-            self._interruption.waiting = True
             try:
-                block = next(blocks, None)
+                with self._interruption.waits():
+                    block = next(blocks, None)
             except KeyboardInterrupt:
                 break
-            finally:
-                self._interruption.waiting = False
             if block is None:
                 break
             self._progress.has_read(self._reader.name, self._reader.octets_read)
@@ -228,7 +237,7 @@ def kept(file: str) -> Iterator[str]:
         folder = Path(tempfile.mkdtemp(prefix="handshake-inspect-"))
         remains.append(folder)
         copy = folder / "pipe.pcap"
-        with contextlib.suppress(KeyboardInterrupt), _opened(file) as pipe:
+        with _opened(file) as pipe, contextlib.suppress(KeyboardInterrupt):
             _copy(file, pipe, copy)
         yield str(copy)
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import click
 
+#: Exit code after Ctrl-C.
+INTERRUPTED = 130
+
 
 class Group(click.Group):
     """A group of this command line."""

@@ -62,6 +62,19 @@ def waiting_for_more(
     raise TimeoutError("it does not read its standard input to the end")
 
 
+def waiting_for_a_writer(pipe: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Return a command that opens a new named pipe, to which nobody writes, and sleeps."""
+    os.mkfifo(pipe)
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
+    )
+    deadline, asleep = time.monotonic() + TIMEOUT_S, 0
+    while asleep < 30 and time.monotonic() < deadline:  # while it starts it may sleep for a moment
+        asleep = asleep + 1 if state_of(process.pid) == "S" else 0
+        time.sleep(0.01)
+    return process
+
+
 def cold(order: Order, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
     """Run a command with an interpreter of its own."""
     return subprocess.run(

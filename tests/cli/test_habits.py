@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from handshake_inspect.cli import COMMANDS, cli
 from handshake_inspect.cli.options import SelectionOptions
-from tests.cli.running import PCAPS, REPOSITORY, run, waiting_for_more
+from tests.cli.running import PCAPS, REPOSITORY, run, waiting_for_a_writer, waiting_for_more
 
 ECHO = str(PCAPS / "four-way.pcap")
 ECHO_6 = str(PCAPS / "ipv6.pcap")
@@ -376,6 +376,26 @@ def test_interrupt_gives_130_with_the_result_so_far() -> None:
     assert process.returncode == 130, err
     assert b"four-way" in out
     assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("others", [[], [ECHO]], ids=["alone", "beside-another"])
+def test_one_signal_ends_the_wait_for_whoever_writes_to_a_named_pipe(
+    others: list[str], ended_by: signal.Signals, tmp_path: Path
+) -> None:
+    """open() begins again after a signal that is only noted: a job in CI hung until SIGKILL."""
+    process = waiting_for_a_writer(tmp_path / "pipe", "read", *others, str(tmp_path / "pipe"))
+    process.send_signal(ended_by)
+    assert process.communicate(timeout=20) == ("", "interrupted: no frame had come yet\n")
+    assert process.returncode == 130
+
+
+def test_ctrl_c_with_nothing_to_show_says_so(tmp_path: Path) -> None:
+    """Where a pipe is copied first, it was called a file that is not there."""
+    process = waiting_for_a_writer(tmp_path / "pipe", "show", str(tmp_path / "pipe"))
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20) == ("", "interrupted\n")
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
