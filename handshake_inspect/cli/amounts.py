@@ -6,7 +6,9 @@ In: text. Out: octets or seconds. Anything else is refused in one line that show
 from __future__ import annotations
 
 import re
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import click
 
@@ -23,6 +25,10 @@ SPAN_UNITS = {unit: ns // SECOND_NS for unit, ns in UNITS_NS.items() if ns >= SE
 #: it for every help.
 RING_BLOCK_OCTETS = 512 << 10
 RING_OCTETS_MIN = 2 * RING_BLOCK_OCTETS
+#: The largest: the kernel clears all of it before the first frame, at 1 GiB/s, and does nothing else on that core.
+RING_OCTETS_MAX = 4 << 30
+#: One of this size, the default, is not asked whether there is memory for it: the capture takes what it can get.
+RING_OCTETS_UNASKED = 64 << 20
 
 _AMOUNT = re.compile(r"\s*(?P<number>\d{1,15}(?:\.\d{1,9})?)\s*(?P<unit>[a-zA-Z]*)\s*", re.ASCII)
 
@@ -42,7 +48,24 @@ def ring_size(context: click.Context, option: click.Parameter, text: str | None)
     octets = size(context, option, text)
     if octets is not None and octets < RING_OCTETS_MIN:
         raise click.BadParameter(f"{text!r} is less than 1MiB, the smallest there is")
+    if octets is not None and octets > RING_OCTETS_MAX:
+        raise click.BadParameter(f"{text!r} is more than 4GiB, the largest there is: the kernel clears all of it first")
+    if octets is not None and octets > RING_OCTETS_UNASKED and (half := available_octets() // 2) < octets:
+        raise click.BadParameter(
+            f"{text!r} is more than half of the memory that is free: take {half >> 20}MiB at most, it is the kernel's "
+            "as long as the capture lasts"
+        )
     return None if octets is None else -(-octets // RING_BLOCK_OCTETS) * RING_BLOCK_OCTETS
+
+
+def available_octets() -> int:
+    """Return how much memory the system can give without paging (proc_meminfo(5)); endless where it does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return sys.maxsize
+    told = (int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    return next(told, sys.maxsize)
 
 
 def sizes_and_spans(

@@ -43,7 +43,7 @@ FRAME_OCTETS = 4096
 @click.option("--files", type=Whole(min=1), metavar="N", help="Keep the last N files of --rotate.")
 @click.option(
     "--buffer", "ring_octets", metavar="SIZE", default="64MiB", show_default=True, callback=ring_size,
-    help="Room for frames that wait to be read, in steps of 512KiB from 1MiB; when it is full they are dropped.",
+    help="Room for frames that wait to be read, in steps of 512KiB from 1MiB to 4GiB; when full, they are dropped.",
 )  # fmt: skip
 @click.option(
     "--snap", "snap_octets", type=Whole(64, FRAME_OCTETS_MAX), metavar="OCTETS",

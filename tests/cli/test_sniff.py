@@ -335,6 +335,7 @@ def test_a_burst_of_20_000_connections_loses_nothing(tmp_path: Path) -> None:
         (["--strace"], "--strace needs a COMMAND"),
         (["-i", "lo", "--", "true"], "-i is not for a COMMAND"),
         (["--buffer", "plenty"], "is no size; write 64MB"),
+        (["--buffer", "100GB"], "'100GB' is more than 4GiB, the largest there is"),
         (["--buffer", "1"], "'1' is less than 1MiB, the smallest there is"),
         (["--profile", "amiga"], "is none of linux, rfc"),
     ],
