@@ -150,8 +150,8 @@ CHARTS = [
     "sections",
 ]  # fmt: skip
 CLI = [
-    "groups", "amounts", "bounds", "options", "closed_pipe", "standard_error", "output", "progress", "naming",
-    "remains", "choose", "wanted", "listing", "outflow", "ledger", "finding_listing", "captures", "indexing",
+    "groups", "targets", "amounts", "bounds", "options", "closed_pipe", "standard_error", "output", "progress",
+    "naming", "remains", "choose", "wanted", "listing", "outflow", "ledger", "finding_listing", "captures", "indexing",
     "spreading", "read", "findings", "drawing", "ladders", "tracing", "dissection", "lesson", "show", "diff", "join",
     "explain", "shown_by", "report", "screens", "browse", "checking", "recording", "reporting", "check", "live_lines",
     "watch", "listening", "printed", "watched_command", "sniff", "verifying", "wait_report", "waiting", "performing",

@@ -7,6 +7,7 @@ Ctrl-C would exit with 1: here they give 2 and 130. Every error is one line on s
 Each command is a module, named in `COMMANDS`. All modules, in an order in which each imports only from those before it:
 
 - `groups`: groups of commands, and the exit code after Ctrl-C.
+- `targets`: files to be written.
 - `amounts`, `bounds`, `options`: sizes, times and numbers as arguments; options that several commands share.
 - `closed_pipe`, `standard_error`, `output`, `progress`: standard output and error.
 - `naming`: names on the command line -> files.

@@ -15,6 +15,7 @@ from handshake_inspect.cli.options import (
     profile_option,
     reader_option,
     selection_options,
+    writable_option,
 )
 from handshake_inspect.quantities import listed
 from handshake_inspect.there import is_there
@@ -73,7 +74,10 @@ def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="How to tell the result."
 )
-@click.option("-o", "--output", metavar="FILE", type=file_name, help="Write it to FILE, and text to standard output.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=file_name, callback=writable_option,
+    help="Write it to FILE, and text to standard output.",
+)  # fmt: skip
 @selection_options
 @profile_option
 @reader_option

@@ -69,9 +69,9 @@ def command(
       handshake-inspect demo simultaneous-close --quiz
       handshake-inspect demo refused --replay
     """
-    from handshake_inspect.capture.writing.rotation import write_frames
     from handshake_inspect.cli.drawing import LadderSettings
     from handshake_inspect.cli.performing import (
+        keep,
         print_differences,
         print_session,
         refuse_in_vain,
@@ -83,7 +83,6 @@ def command(
     )
     from handshake_inspect.cli.standard_error import remark
     from handshake_inspect.lab.time_wait.staying import told_of
-    from handshake_inspect.quantities import counted
 
     if differences:
         refuse_company(context)
@@ -100,18 +99,16 @@ def command(
     except KeyboardInterrupt:
         remark("interrupted before the session had ended")
         return 0
-    if target is not None:
-        count = write_frames(target, session.frames, (session.vantages[0].interface, session.link_type))
-        remark(f"{target}: {counted(count, 'frame')} saved")
+    not_kept = keep(session, session.vantages[0], target)
     look = LadderSettings(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
     if is_lesson:
         teach(session, session.vantages[0], look.options(), title=title_of(session), quiz=quiz)
-        return 0
+        return not_kept
     inspection = print_session(session, session.vantages[0], look.options(), title=title_of(session))
     code = verified(session, inspection)
     if wait:
         waited(session, told, inspection)
-    return code
+    return code or not_kept
 
 
 def refuse_company(context: click.Context) -> None:

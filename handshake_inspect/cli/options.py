@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from handshake_inspect.cli.bounds import PORT, Whole
+from handshake_inspect.cli.targets import writable
 from handshake_inspect.plain import plain
 from handshake_inspect.tcp.time_wait import PROFILES, profile_of
 
@@ -92,7 +93,12 @@ def write_option(text: str) -> Callable[[F], F]:
 def _no_stream(_ctx: click.Context, _param: click.Parameter, target: str | None) -> str | None:
     if target == "-":
         raise click.UsageError("-w - would mix frames with what is printed: name a file, or a pipe (mkfifo)")
-    return target
+    return writable_option(_ctx, _param, target)
+
+
+def writable_option(_ctx: click.Context, _param: click.Parameter, target: str | None) -> str | None:
+    """Refuse a file that cannot be written before the work that fills it; `-` is standard output."""
+    return target if target in (None, "-") else writable(target)
 
 
 def profile_option(function: F) -> F:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from handshake_inspect.capture.frames import payload
+from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.writing.rotation import write_frames
 from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import LadderSettings
@@ -81,16 +82,15 @@ def perform(name: str, wish: RunRequest, look: Mapping[str, Any]) -> int:
         teach(session, vantage, options, title=title, quiz=wish.quiz)
         print()
         introduce(scenario, wish.rules)
-        keep(session, vantage, wish.target)
-        return 0
+        return keep(session, vantage, wish.target)
     introduce(scenario, wish.rules)
     print()
     inspection = print_session(session, vantage, options, title=title)
-    keep(session, vantage, wish.target)
+    not_kept = keep(session, vantage, wish.target)
     code = verified(session, inspection)
     if wish.wait:
         waited(session, told, inspection)
-    return code
+    return code or not_kept
 
 
 def introduce(scenario: Scenario, rules: Sequence[str]) -> None:
@@ -101,13 +101,22 @@ def introduce(scenario: Scenario, rules: Sequence[str]) -> None:
         print(hanging("Rule: ", " ".join(rule.split())))
 
 
-def keep(session: Session, vantage: Vantage, target: str | None) -> None:
-    """Report the rules that took no segment, and save the capture if asked for."""
+def keep(session: Session, vantage: Vantage, target: str | None) -> int:
+    """Report the rules that took no segment, and save the capture if asked for. Returns the exit code: 2 if it failed.
+
+    What comes after it is still shown: a session costs seconds, and never comes again.
+    """
     for rule in session.idle_rules:
         remark(f"{' '.join(rule.split())}: this rule took no segment")
-    if target is not None:
+    if target is None:
+        return 0
+    try:
         count = write_frames(target, vantage.frames, (vantage.interface, vantage.link_type))
-        remark(f"{target}: {counted(count, 'frame')} saved")
+    except CaptureError as error:
+        remark(f"Error: {error}")
+        return 2
+    remark(f"{target}: {counted(count, 'frame')} saved")
+    return 0
 
 
 def performed(name: str, plan: dict[str, Any], how: RunOptions, *, wait: bool, place: Place = "auto") -> Told:

@@ -20,6 +20,7 @@ from handshake_inspect.cli.options import (
     profile_option,
     reader_option,
     selection_options,
+    writable_option,
 )
 from handshake_inspect.cli.shown_by import shown_by
 
@@ -37,6 +38,7 @@ FILES_IN_COMMAND = 5
     "--output",
     metavar="FILE",
     type=file_name,
+    callback=writable_option,
     help="Write the page to this file; - is standard output.  [required]",
 )
 @selection_options

@@ -190,9 +190,9 @@ def from_index(path: str, profile: str, wanted: ShowRequest) -> int | None:
         except UselessIndex as error:
             say_useless(index.name, str(error))
             return None
-        print_connection(index.overview, connection, steps, index.located, wanted)
+        code = print_connection(index.overview, connection, steps, index.located, wanted)
         report(index.overview, udp_lister="read --udp")
-        return 0
+        return code
 
 
 def read_for(
@@ -241,9 +241,9 @@ def from_reading(reading: FilesRead, paths: Mapping[str, str], wanted: ShowReque
         report(overview, udp_lister="read --udp")
         return 2
     connection, steps = run.described(stream)
-    print_connection(overview, connection, steps, {**paths, **reading.located}, wanted, run)
+    code = print_connection(overview, connection, steps, {**paths, **reading.located}, wanted, run)
     report(overview, udp_lister="read --udp")
-    return reading.exit_code
+    return reading.exit_code or code
 
 
 def choose_stream(overview: Overview, stream: int | None) -> int | None:
@@ -279,11 +279,13 @@ def print_connection(
     captures: Mapping[str, CaptureFile],
     wanted: ShowRequest,
     inspection: Inspection | None = None,
-) -> None:
+) -> int:
     """Print the connection as a ladder, a picture, JSON or golden text, after saving it if asked for.
 
-    `inspection`: with all connections, which golden text and socket calls look at.
+    `inspection`: with all connections, which golden text and socket calls look at. Returns the exit code: 2 if it could
+    not be saved, which is said at the end.
     """
+    from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.drawing import LadderSettings
     from handshake_inspect.cli.output import write
     from handshake_inspect.cli.standard_error import remark
@@ -291,8 +293,12 @@ def print_connection(
     from handshake_inspect.views.address_names import names_of_ends
     from handshake_inspect.views.export import shown
 
+    not_saved = None
     if wanted.target is not None:
-        remark(save(captures, connection.capture, [*steps, *connection.icmp_errors], wanted.target))
+        try:
+            remark(save(captures, connection.capture, [*steps, *connection.icmp_errors], wanted.target))
+        except CaptureError as error:
+            not_saved = error
     found, said = None, list[str]()
     if wanted.trace is not None and inspection is not None:
         found, said = beside(wanted.trace, inspection.connections)
@@ -307,6 +313,10 @@ def print_connection(
         print_ladder(connection, steps, captures, view, wanted, names, calls or ())
     for line in said:
         remark(line)
+    if not_saved is None:
+        return 0
+    remark(f"Error: {not_saved}")
+    return 2
 
 
 def print_ladder(

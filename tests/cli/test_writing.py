@@ -13,6 +13,7 @@ from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.records import CaptureError, records_of
 from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.inspector import inspect
+from tests.cli.running import run
 
 PCAPS = Path(__file__).parent.parent.parent / "pcaps"
 COMMAND = [sys.executable, "-m", "handshake_inspect"]
@@ -70,3 +71,51 @@ def test_no_page_is_written_in_the_place_of_a_capture(tmp_path: Path) -> None:
         page.write_text(old)
         subprocess.run([*COMMAND, "report", PCAPS / "refused.pcap", "-o", page], check=True, capture_output=True)
         assert page.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", str(PCAPS / "four-way.pcap"), "-w"],
+        ["report", str(PCAPS / "four-way.pcap"), "-o"],
+        ["check", str(PCAPS / "four-way.pcap"), "--teardown", "four-way", "-o"],
+        ["demo", "unanswered", "-w"],
+        ["lab", "run", "keep-alive-dead", "-w"],
+        ["sniff", "-w"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(arguments: list[str], tmp_path: Path) -> None:
+    """A session of 5 s was run, and a capture read, for one line."""
+    (tmp_path / "file").touch()
+    for name, why in (
+        ("no-folder/x", "No such file or directory"),
+        ("", "Is a directory"),
+        ("file/x", "Not a directory"),
+        ("x" * 300, "File name too long"),
+    ):
+        target = str(tmp_path / name)
+        done = run(*arguments, target)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"Error: {target}: cannot be written: {why}\n"
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_older_file_stays_until_there_is_something_to_write(tmp_path: Path) -> None:
+    target = tmp_path / "older.pcap"
+    target.write_bytes(b"older")
+    assert run("show", "not-there.pcap", "-w", str(target)).returncode == 2
+    assert target.read_bytes() == b"older"
+    link = tmp_path / "link.pcap"
+    link.symlink_to(tmp_path / "to-be-made.pcap")
+    assert run("show", str(PCAPS / "four-way.pcap"), "-w", str(link)).returncode == 0
+    assert (tmp_path / "to-be-made.pcap").exists()
+
+
+def test_the_ladder_is_drawn_although_the_disk_is_full() -> None:
+    capture = str(PCAPS / "four-way.pcap")
+    for arguments in (["show", capture], ["demo", "four-way", "--replay"]):
+        done, drawn = run(*arguments, "-w", "/dev/full"), run(*arguments)
+        assert done.returncode == 2
+        assert done.stdout == drawn.stdout != ""
+        assert done.stderr.splitlines()[-1] == "Error: /dev/full: cannot be written: No space left on device"
