@@ -75,6 +75,7 @@ def command(
         print_differences,
         print_session,
         refuse_in_vain,
+        say_broken_off,
         session_of,
         teach,
         title_of,
@@ -82,6 +83,7 @@ def command(
         waited,
     )
     from handshake_inspect.cli.standard_error import remark
+    from handshake_inspect.lab.session import SessionInterrupted
     from handshake_inspect.lab.time_wait.staying import told_of
 
     if differences:
@@ -96,10 +98,15 @@ def command(
         else:
             told = real_session(scenario, plan, verify=verify, wait=wait)
         session = session_of(told)
+    except SessionInterrupted as ended:
+        session = ended.session
     except KeyboardInterrupt:
         remark("interrupted before the session had ended")
         return 0
     not_kept = keep(session, session.vantages[0], target)
+    if session.is_broken_off:
+        say_broken_off(session)
+        is_lesson = wait = False
     look = LadderSettings(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
     if is_lesson:
         teach(session, session.vantages[0], look.options(), title=title_of(session), quiz=quiz)

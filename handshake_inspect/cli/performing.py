@@ -13,6 +13,7 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.writing.rotation import write_frames
 from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import LadderSettings
+from handshake_inspect.cli.groups import INTERRUPTED
 from handshake_inspect.cli.ladders import Scene, print_ladders
 from handshake_inspect.cli.output import hanging, write_lines
 from handshake_inspect.cli.standard_error import remark
@@ -24,7 +25,7 @@ from handshake_inspect.lab.rules import parse_rule
 from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Programs, Scenario
 from handshake_inspect.lab.scenarios.unix import UNIX
-from handshake_inspect.lab.session import Place, Session, planned, run_demo
+from handshake_inspect.lab.session import Place, Session, SessionInterrupted, planned, run_demo
 from handshake_inspect.lab.trials import trials
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.lab.world import LabError
@@ -73,12 +74,16 @@ def perform(name: str, wish: RunRequest, look: Mapping[str, Any]) -> int:
     """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
     is_lesson = wish.step or wish.quiz
     refuse_in_vain(name, verify=wish.verify, wait=wish.wait, lesson=is_lesson, at=wish.at, rules=wish.rules)
-    told = performed(name, {}, RunOptions(wish.rules, wish.verify), wait=wish.wait, place=wish.place)
-    session = session_of(told)
+    try:
+        told = performed(name, {}, RunOptions(wish.rules, wish.verify), wait=wish.wait, place=wish.place)
+        session = session_of(told)
+    except SessionInterrupted as ended:
+        session = ended.session
+        say_broken_off(session)
     scenario, at = session.scenario, wish.at or session.scenario.seen_at
     vantage = next((one for one in session.vantages if one.name == at), session.vantages[0])
     options, title = LadderSettings(**look).options(), f"{name} {SEEN[vantage.name]}"
-    if is_lesson:  # which what is to be seen would give away
+    if is_lesson and not session.is_broken_off:  # which what is to be seen would give away
         teach(session, vantage, options, title=title, quiz=wish.quiz)
         print()
         introduce(scenario, wish.rules)
@@ -87,10 +92,18 @@ def perform(name: str, wish: RunRequest, look: Mapping[str, Any]) -> int:
     print()
     inspection = print_session(session, vantage, options, title=title)
     not_kept = keep(session, vantage, wish.target)
+    if session.is_broken_off:
+        return INTERRUPTED
     code = verified(session, inspection)
     if wish.wait:
         waited(session, told, inspection)
     return code or not_kept
+
+
+def say_broken_off(session: Session) -> None:
+    """Say that a session was interrupted, and how much of it was captured."""
+    count = counted(len(session.frames), "frame")
+    remark(f"interrupted before the session had ended: this is what the first {count} show")
 
 
 def introduce(scenario: Scenario, rules: Sequence[str]) -> None:
@@ -195,6 +208,8 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
     Returns the inspection.
     """
     inspection = vantage.inspected()
+    if session.is_broken_off and not vantage.frames:
+        return inspection
     if session.scenario.name == UNIX.name:
         where = f"{vantage.interface}{PLACES[session.place]}"
         write_lines(unix_lines(session.calls, len(vantage.frames), title=title, where=where, options=options))
@@ -248,7 +263,7 @@ def exchange_picture(
 
 def title_of(session: Session) -> str:
     """Return the title of the ladders of a demo: two echo programs, or the name of a script."""
-    if isinstance(session.scenario.performance, Programs):
+    if isinstance(session.scenario.performance, Programs) and not session.is_broken_off:
         return f"echo on {Endpoint(*session.server)}"
     return f"{session.scenario.name} {SEEN[session.vantages[0].name]}"
 

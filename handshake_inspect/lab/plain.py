@@ -60,6 +60,10 @@ class PlainTap:
     def hand_over(self, concerns: Callable[[bytes], bool]) -> Vantage:
         """Return what was seen of the session since this was last called, and begin anew."""
         self.keep()
+        return self.so_far(concerns)
+
+    def so_far(self, concerns: Callable[[bytes], bool]) -> Vantage:
+        """Return what `keep` has read of it, and begin anew."""
         frames = [frame for frame in self._frames if concerns(frame.octets)]
         self._frames = []
         _, dropped = struct.unpack("@II", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))

@@ -8,7 +8,7 @@ CLOSING_LIMIT_S), so the last ACK is in it too; and with the last line of a scri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
@@ -17,7 +17,7 @@ from handshake_inspect.capture.records import CaptureError, RawFrame
 from handshake_inspect.lab.bench import Bench
 from handshake_inspect.lab.calls import Address, End, SocketCall
 from handshake_inspect.lab.echo import option, unheeded
-from handshake_inspect.lab.ground import NETWORKS, RunOptions, ground_for
+from handshake_inspect.lab.ground import NETWORKS, Ground, RunOptions, ground_for
 from handshake_inspect.lab.kernel.account import KernelAccount, SocketFilter
 from handshake_inspect.lab.kernel.watch import watching
 from handshake_inspect.lab.performing import performing
@@ -25,7 +25,7 @@ from handshake_inspect.lab.plain import PlainTap
 from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Programs, Scenario
 from handshake_inspect.lab.vantage import Tap, Vantage, captured, of_anybody, of_ports
-from handshake_inspect.lab.world import LabError, WorldError, in_private_world
+from handshake_inspect.lab.world import LabError, WorldError, in_private_world_to_its_end
 
 T = TypeVar("T")
 #: Where a session runs: in a network of its own, on this host's loopback, or the first of them that is possible.
@@ -49,6 +49,8 @@ class Session:
     kernel: KernelAccount | None = None
     #: Rules besides those of the scenario that took no segment.
     idle_rules: tuple[str, ...] = ()
+    #: Ctrl-C came before its end: the frames are those up to then, of its calls nothing is known, nor who served.
+    is_broken_off: bool = False
 
     @property
     def frames(self) -> list[RawFrame]:
@@ -71,6 +73,14 @@ class Session:
         return sum(vantage.dropped for vantage in self.vantages)
 
 
+class SessionInterrupted(KeyboardInterrupt):
+    """Ctrl-C came before a session in a private network had ended; it has what was captured up to then."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+
 def run_demo(
     scenario: str | Scenario = "four-way",
     *,
@@ -89,7 +99,8 @@ def run_demo(
     Options that are not None change the plan of a scenario of two programs. `rules` are those of a wire (see `rules`),
     on which a scenario of loopback then takes place. `verify` has the kernel's own account noted too. `place` "auto"
     takes a private network (as root a network namespace, else a user namespace around one), and where the system
-    forbids that the host's own loopback. Raises LabError or CaptureError, each of one line.
+    forbids that the host's own loopback. Raises LabError or CaptureError, each of one line; at Ctrl-C
+    SessionInterrupted, a KeyboardInterrupt, if something is known of the session by then.
     """
     changes = {
         "message": message,
@@ -104,7 +115,10 @@ def run_demo(
     def run(how: RunOptions) -> Session:
         if not how.is_private:
             return run_session(chosen, how)
-        return replace(in_private_world(run_there, chosen, how), scenario=chosen)
+        session = replace(in_private_world_to_its_end(run_there, chosen, how), scenario=chosen)
+        if session.is_broken_off:
+            raise SessionInterrupted(session) from None
+        return session
 
     return where_possible(run, chosen, RunOptions(rules, verify), place)
 
@@ -164,7 +178,10 @@ def replanned(scenario: Scenario, given: dict[str, Any], rules: tuple[str, ...])
 
 def run_there(scenario: Scenario, how: RunOptions) -> Session:
     """Run a scenario in a private network; return its session as it can be sent from there."""
-    return without_script(run_session(scenario, how))
+    try:
+        return without_script(run_session(scenario, how))
+    except SessionInterrupted as ended:
+        return without_script(ended.session)
 
 
 def without_script(session: Session) -> Session:
@@ -196,7 +213,8 @@ def run_session(
 ) -> Session:
     """Run a scenario in the network this process is in; with hosts and links in it if the scenario needs them.
 
-    `stay` is called when the session is over; when it returns, the network is left.
+    `stay` is called when the session is over; when it returns, the network is left. Raises SessionInterrupted at
+    Ctrl-C in a private network: elsewhere it cannot be told which frames are of the session.
     """
     with ExitStack() as stack:
         ground = stack.enter_context(ground_for(scenario, how))
@@ -212,7 +230,12 @@ def run_session(
                 tap.keep()
 
         look = watch.look if watch else no_look
-        account = stack.enter_context(performing(scenario, how, ground, keep, look))
+        try:
+            account = stack.enter_context(performing(scenario, how, ground, keep, look))
+        except KeyboardInterrupt:
+            if not how.is_private:
+                raise
+            raise SessionInterrupted(broken_off(scenario, ground, taps)) from None
         ports = {port for _, port in account.servers}
         is_alone = how.is_private and not isinstance(scenario.performance, Programs)
 
@@ -235,6 +258,12 @@ def run_session(
         )
         stay(FinishedSession(session, ground.hosts, ports, fresh))
         return session
+
+
+def broken_off(scenario: Scenario, ground: Ground, taps: Sequence[Tap | PlainTap]) -> Session:
+    """Return what is known of a session that was interrupted, without how its sockets ended then."""
+    vantages = tuple(tap.so_far(of_anybody) for tap in taps)
+    return Session(scenario, vantages, [], (ground.server, 0), "private", is_broken_off=True)
 
 
 def no_look() -> None:

@@ -69,6 +69,10 @@ class Tap:
         """Return what was seen of the session since this was last called, and begin anew."""
         for block in self.capture.drain():
             self.frames.extend(raw_frames(block))
+        return self.so_far(concerns)
+
+    def so_far(self, concerns: Callable[[bytes], bool]) -> Vantage:
+        """Return what `keep` has taken over of it, and begin anew."""
         frames = [frame for frame in self.frames if concerns(frame.octets)]
         self.frames = []
         return Vantage(self.name, self.capture.interface, self.capture.link_type, frames, self.capture.dropped)

@@ -68,6 +68,35 @@ def in_private_world(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     Its result must be picklable. A LabError or CaptureError of it is raised again here; any other exception becomes
     a RuntimeError with its traceback. If this process is interrupted or dies, the child ends too.
     """
+    return in_child(inside_private_network(function, *args, **kwargs))
+
+
+def in_private_world_to_its_end(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call `function` likewise; at Ctrl-C it gets a KeyboardInterrupt, and may still return what it has so far.
+
+    Raises KeyboardInterrupt if it does not, and at the second one.
+    """
+    child = Child(inside_private_network(function, *args, **kwargs))
+    was_interrupted = False
+    while True:
+        try:
+            if not child.listen(to_its_end=not was_interrupted):
+                break
+        except KeyboardInterrupt:
+            if was_interrupted:
+                raise
+            was_interrupted = True
+            child.send_signal(signal.SIGINT)
+    try:
+        return child.result()
+    except ChildDiedError:
+        if was_interrupted:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def inside_private_network(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Callable[[], R]:
+    """Return a function for a child, which calls another in a network of its own."""
     if not sys.platform.startswith("linux"):
         raise WorldError("the lab needs Linux: it makes a network namespace of its own")
 
@@ -75,7 +104,7 @@ def in_private_world(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
         enter_private_network()
         return function(*args, **kwargs)
 
-    return in_child(inside)
+    return inside
 
 
 def in_child(function: Callable[[], R]) -> R:
@@ -127,12 +156,16 @@ class Child(Generic[R]):
         """Return the descriptor to wait on, for use with `selectors`."""
         return self._reader
 
-    def listen(self) -> bool:
-        """Take over a part of the answer; False when it is complete. If this is interrupted, the child is ended."""
+    def listen(self, *, to_its_end: bool = False) -> bool:
+        """Take over a part of the answer; False when it is complete.
+
+        If this is interrupted, the child is ended, unless it is to be heard `to_its_end`.
+        """
         try:
             part = os.read(self._reader, 1 << 20)
         except BaseException:
-            self.end()
+            if not to_its_end:
+                self.end()
             raise
         self._answer += part
         return bool(part)

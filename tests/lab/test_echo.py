@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import struct
@@ -24,6 +25,7 @@ from handshake_inspect.lab.segments import transport_of
 from handshake_inspect.lab.session import Session, run_demo, run_session
 from handshake_inspect.lab.world import LabError, in_child, in_private_world
 from tests.lab.privileges import as_ordinary_user, children, forbid_namespaces, needs_private_world, needs_root
+from tests.lab.programs_by_hand import REPOSITORY
 
 SYN, SYN_ACK, FIN, ACK = 0x02, 0x12, 0x01, 0x10
 
@@ -280,6 +282,25 @@ def left_of_group(group: int) -> list[str]:
             if int(its_group) == group and state != "Z":
                 left.append(stat.parent.name)
     return left
+
+
+@pytest.mark.parametrize(("command", "code"), [(["demo"], 0), (["lab", "run"], 130)])
+def test_ctrl_c_shows_what_was_captured_of_a_session_so_far(command: list[str], code: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "handshake_inspect", *command, "unanswered"], cwd=REPOSITORY,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True,
+    ) as demo:  # fmt: skip
+        deadline = time.monotonic() + 20
+        while len(left_of_group(demo.pid)) == 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(2)
+        os.killpg(demo.pid, signal.SIGINT)
+        out, err = demo.communicate(timeout=20)
+    assert demo.returncode == code, err
+    assert re.fullmatch(r"interrupted before the session had ended: this is what the first \d+ frames? show\n", err)
+    assert "SYN-SENT" in out
+    assert "FIN" not in out.partition("Opening")[0], "not what the interruption closed"
+    assert not left_of_group(demo.pid)
 
 
 def test_ctrl_c_ends_everything_that_was_started() -> None:
