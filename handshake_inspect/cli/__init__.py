@@ -116,10 +116,11 @@ class Commands(Group):
         except (BrokenPipeError, SystemExit):  # click's own answer to a closed pipe is to exit with 1
             drop_output()
             code = 0
-        except OSError as error:
-            code = _unwritable(error)
         except Exception as error:
-            code = _known_failure(error)
+            if _wants_memory(error):
+                code = _out_of_memory(error)
+            else:
+                code = _unwritable(error) if isinstance(error, OSError) else _known_failure(error)
         drop_what_is_left()
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -183,6 +184,34 @@ def _known_failure(error: Exception) -> int:
             click.echo(printable(f"Error: {error}"), err=True)
             return 2
     raise error
+
+
+def _wants_memory(error: Exception) -> bool:
+    """Is it one of the ways in which Python, numpy and the system say that there is no memory left?"""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    said = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, RuntimeError) and "can't start new thread" in said)
+        or (isinstance(error, ImportError) and "failed to map segment from shared object" in said)
+    )
+
+
+def _out_of_memory(error: Exception) -> int:
+    """Say that memory ran out, behind what was printed before; what the work held is let go first."""
+    said = " ".join(str(error).split()) if isinstance(error, MemoryError) else ""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    del error
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    why = f" ({said})" if said else ""
+    click.echo(
+        f"Error: out of memory{why}: what was printed is not complete; allow more (ulimit -v, the limit of the "
+        "container), or ask for less at once: fewer files, --jobs 1",
+        err=True,
+    )
+    return 2
 
 
 def _unwritable(error: OSError) -> int:

@@ -107,6 +107,32 @@ def test_numpy_starts_no_threads_for_matrices() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        ("raise MemoryError", ""),
+        ("import numpy; numpy.empty(1 << 60, 'u1')", " (Unable to allocate 1.00 EiB for an array"),
+        ('raise RuntimeError("can\'t start new thread")', ""),
+        ("raise OSError(errno.ENOMEM, 'Cannot allocate memory')", ""),
+        ("raise ImportError('libx.so: failed to map segment from shared object')", ""),
+    ],
+)
+def test_that_memory_ran_out_is_one_line_behind_what_was_printed(failing: str, said: str) -> None:
+    """A traceback of dozens of lines and exit code 1 it was, as for a bug of ours."""
+    code = (
+        "import errno, sys; sys.argv = ['handshake-inspect', 'read', 'x.pcap']\n"
+        "from handshake_inspect import cli\n"
+        "from handshake_inspect.cli import read\n"
+        f"def fails(**options):\n    print('printed')\n    {failing}\n"
+        "read.command.callback = fails\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "printed\n")
+    assert done.stderr.startswith(f"Error: out of memory{said}")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a process ends by a signal elsewhere")
 def test_ctrl_c_while_the_command_line_is_imported_gives_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)")
