@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 import click
 
@@ -12,7 +15,9 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.cli.captures import FilesRead
+from handshake_inspect.cli.groups import INTERRUPTED
 from handshake_inspect.cli.output import StatusLine
+from handshake_inspect.cli.remains import SIGNALS
 from handshake_inspect.cli.standard_error import remark
 from handshake_inspect.spread.cluster import LOCAL, ClusterError, cluster
 from handshake_inspect.spread.run import inspect_spread
@@ -37,11 +42,30 @@ def inspect_on_cluster(
     inputs = [Input(_everywhere(file), reader, name=file) for file in files if _can_be_sent(file, note)]
     try:
         watch = _progress if StatusLine().is_shown else lambda *_: None
-        with cluster(address, watch, workers, lambda line: remark(f"--dask {line}")) as engine:
+        with _in_order(), cluster(address, watch, workers, lambda line: remark(f"--dask {line}")) as engine:
             inspection = inspect_spread(inputs, engine, profile=profile, failed=note)
     except ClusterError as error:
         raise CaptureError(f"--dask {error}") from None
+    except KeyboardInterrupt:
+        remark("interrupted: the workers had not ended, so there is nothing to show")
+        raise click.exceptions.Exit(INTERRUPTED) from None
     return FilesRead(inspection, failed, interrupted=False)
+
+
+@contextlib.contextmanager
+def _in_order() -> Iterator[None]:
+    """Have SIGTERM, and the end of the terminal, end the work in order as Ctrl-C does: workers are left by neither."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _everywhere(file: str) -> str:

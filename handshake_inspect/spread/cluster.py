@@ -11,9 +11,9 @@ import contextlib
 import logging
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,7 +22,7 @@ from handshake_inspect import __version__
 from handshake_inspect.jobs import cores
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 LOCAL = "local"
 #: How long to wait for a scheduler, and for its first worker. A later time without any worker this long is reported.
@@ -58,14 +58,14 @@ def cluster(
         stack.enter_context(_silence())
         try:
             if address == LOCAL:
-                with _deaf_to_interrupts():
-                    here = distributed.LocalCluster(
-                        n_workers=workers or cores(),
-                        threads_per_worker=1,
-                        dashboard_address="127.0.0.1:0",
-                        silence_logs=logging.CRITICAL,
-                    )
-                client = distributed.Client(stack.enter_context(here))
+                start = partial(
+                    distributed.LocalCluster,
+                    n_workers=workers or cores(),
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                )
+                client = distributed.Client(stack.enter_context(_started(start)))
             else:
                 _look_for_scheduler(address)
                 client = distributed.Client(address, timeout=CONNECT_WITHIN_S)
@@ -96,17 +96,30 @@ def _look_for_scheduler(address: str) -> None:
         raise ValueError("what answers is no scheduler")
 
 
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start child processes that ignore Ctrl-C: this process handles it, and ends them in order."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _started(start: Callable[[], LocalCluster]) -> LocalCluster:
+    """Start child processes to which Ctrl-C means nothing: this process hears it, and ends them in order.
+
+    They inherit the signals that are blocked in the thread that starts them. Where KeyboardInterrupt comes meanwhile,
+    it is raised when all have started and have been ended again.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from multiprocessing import resource_tracker
+
+    if not hasattr(signal, "pthread_sigmask"):  # where Ctrl-C does not reach child processes by itself
+        return start()
+    resource_tracker.ensure_running()  # it lets SIGINT through again in the thread in which it is started
+
+    def begin() -> LocalCluster:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return start()
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(begin)
+        try:
+            return coming.result()
+        except KeyboardInterrupt:
+            coming.result().close()
+            raise
 
 
 @contextlib.contextmanager

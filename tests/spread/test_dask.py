@@ -184,3 +184,32 @@ def connect(address: str) -> None:
     """Connect to a cluster, and leave it."""
     with cluster(address):
         pass
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="children are listed as Linux does")
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after_s", [0.3, 2.5], ids=["while-workers-start", "later"])
+def test_a_signal_ends_local_workers_in_order_at_any_time(
+    ended_by: signal.Signals, after_s: float, tmp_path: Path
+) -> None:
+    """While they started Ctrl-C was lost; later nothing was said; SIGTERM left semaphores, of which Python warned."""
+    octets, large = (PCAPS / "four-way.pcap").read_bytes(), tmp_path / "large.pcap"
+    large.write_bytes(octets[:24] + octets[24:] * 40_000)
+    command = [sys.executable, "-m", "handshake_inspect", "read", "-j", "2", str(large), "--dask", "local"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + 60
+        while not children.read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(after_s)
+        if ended_by == signal.SIGINT:
+            os.killpg(process.pid, ended_by)  # as a terminal does
+        else:
+            process.send_signal(ended_by)
+        out, err = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("", 130)
+    assert err.splitlines()[-1:] == ["interrupted: the workers had not ended, so there is nothing to show"]
+    assert "Traceback" not in err
+    assert "leaked" not in err
