@@ -165,7 +165,9 @@ def refuse_in_vain(
     if wait and not scenario.has_tcp:
         raise LabError(f"{name}: there is no TIME-WAIT to wait for: it has no TCP connection")
     if lesson and not scenario.has_tcp:
-        raise LabError(f"{name}: there is no state to ask for: it has no TCP connection, see it without")
+        raise LabError(
+            f"{name}: there is no state to ask for: it has no TCP connection; run it without --step and --quiz"
+        )
     if lesson and (verify or wait):
         raise LabError("a lesson (--step, --quiz) does not go with --verify or --wait: see them without it")
     if at is not None and scenario.network == "loopback" and not rules:
@@ -173,7 +175,7 @@ def refuse_in_vain(
     if at == "server" and scenario.network == "router":
         raise LabError(f"{name} is captured at the client's end of the router only: leave out --at")
     for rule in rules:
-        if parse_rule(rule).action in FOR_SCRIPTS:
+        if parse_rule(rule, FOR_SCRIPTS).action in FOR_SCRIPTS:
             raise LabError(f"{rule!r} is for a script, which lets the segment go: take drop, delay, duplicate or swap")
 
 

@@ -31,7 +31,7 @@ third segment of a handshake is `first ACK from client`, or `second segment from
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal, cast, get_args
@@ -57,6 +57,9 @@ ORDINALS = {"first": 1, "second": 2, "third": 3}
 ENDS: tuple[End, ...] = get_args(End)
 COUNT, DELAY_MS, NUMBER = re.compile(r"[1-9]\d{0,3}"), re.compile(r"\d{1,5}"), re.compile(r"-?\d{1,10}")
 SIZE = re.compile(r"[1-9]\d{0,4}")
+#: The same in words.
+DELAY_MS_IN_WORDS, NUMBER_IN_WORDS = "a number from 0 to 99999", "a number of at most 10 digits"
+SIZE_IN_WORDS = "a number from 1 to 99999"
 EXAMPLE = "'drop first SYN from client'"
 EVERY = 1 << 30
 
@@ -88,10 +91,13 @@ class Rule:
         return self.first <= number < self.first + self.count
 
 
-def parse_rule(text: str) -> Rule:
-    """Read a rule. LabError, one line, which says what is wrong with which word, if it is none."""
+def parse_rule(text: str, unsaid: Sequence[str] = ()) -> Rule:
+    """Read a rule. LabError, one line, which says what is wrong with which word, if it is none.
+
+    `unsaid`: actions that are not proposed, as they are refused later.
+    """
     words = Words(text.split())
-    verb = words.take(*ACTIONS, *CHANGES)
+    verb = words.take(*ACTIONS, *CHANGES, unsaid=unsaid)
     change = parse_change(verb, words) if verb in CHANGES else None
     action: Action = "change" if change else cast(Action, verb)
     ordinal = words.take(*ORDINALS, "every")
@@ -105,7 +111,7 @@ def parse_rule(text: str) -> Rule:
         words.take("by", "after")
         delay_ms = words.take_number(DELAY_MS)
         if delay_ms is None:
-            raise words.unexpected("a number")
+            raise words.unexpected(DELAY_MS_IN_WORDS)
         words.take("ms")
     if words.left:
         raise words.wrong(f"{' '.join(words.left)!r} is too much")
@@ -119,7 +125,7 @@ def parse_size(words: Words) -> int:
     words.take("over")
     octets = words.take_number(SIZE)
     if octets is None:
-        raise words.unexpected("a number")
+        raise words.unexpected(SIZE_IN_WORDS)
     words.take("octets")
     return octets
 
@@ -135,7 +141,7 @@ def parse_change(verb: str, words: Words) -> Change:
     elif before is not None:
         number = words.take_number(NUMBER)
         if number is None:
-            raise words.unexpected("a number")
+            raise words.unexpected(NUMBER_IN_WORDS)
     words.take("on")
     return Change(what, number or 0, address)
 
@@ -155,10 +161,10 @@ class Words:
     def __init__(self, words: list[str]) -> None:
         self.text, self.left = " ".join(words), words
 
-    def take(self, *known: str) -> str:
-        """Take the next word, which must be one of these. Raises LabError."""
+    def take(self, *known: str, unsaid: Sequence[str] = ()) -> str:
+        """Take the next word, which must be one of these. Raises LabError, which proposes all but those `unsaid`."""
         if not self.left or self.left[0] not in known:
-            raise self.unexpected(listed(known, "or"))
+            raise self.unexpected(listed([one for one in known if one not in unsaid], "or"))
         return self.left.pop(0)
 
     def take_number(self, form: re.Pattern[str]) -> int | None:

@@ -155,6 +155,11 @@ def test_soak_without_any_right_says_what_is_missing() -> None:
         (["frob"], "there is no command 'frob'. Commands are list, record, run, soak. See handshake-inspect lab"),
         (["soak", "refused", "no-such"], "no-such: no such scenario; `lab list` shows them."),
         (["run", "four-way", "--rule", "lose a SYN"], "'lose a SYN' is no rule of a wire, such as 'drop first"),
+        (
+            ["run", "four-way", "--rule", ""],
+            "'' is no rule of a wire, such as 'drop first SYN from client': drop, delay, duplicate, swap, set, clamp, "
+            "strip or shift is missing",
+        ),
         (["run", "four-way", "--rule", "hold first FIN from client"], "'hold first FIN from client' is for a script"),
         (["run", "ipv6", "--rule", "drop first SYN from client"], "ipv6: the wire between two hosts has IPv4 only"),
         (["run", "unreachable", "--host"], "unreachable: the network with a router must be a private one"),

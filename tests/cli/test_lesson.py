@@ -89,7 +89,7 @@ def test_what_is_typed_cannot_command_the_terminal() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["udp", "--step"], "udp: there is no state to ask for: it has no TCP connection, see it without"),
+        (["udp", "--step"], "udp: there is no state to ask for: it has no TCP connection; run it without --step"),
         (["unix", "--quiz", "--replay"], "unix: there is no state to ask for"),
         (["--step", "--verify"], "a lesson (--step, --quiz) does not go with --verify or --wait"),
         (["--quiz", "--wait"], "a lesson (--step, --quiz) does not go with --verify or --wait"),
