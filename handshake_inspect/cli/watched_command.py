@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.cli.drawing import LadderSettings
 from handshake_inspect.cli.listening import SavedCapture, broken_off, list_found, list_udp, tell_rest
+from handshake_inspect.cli.naming import is_capture
 from handshake_inspect.cli.output import write_octets
 from handshake_inspect.cli.printed import PrintedTail
 from handshake_inspect.cli.standard_error import remark
@@ -22,6 +24,7 @@ from handshake_inspect.lab.command.refusals import CommandError
 from handshake_inspect.lab.command.run import run_command
 from handshake_inspect.lab.command.running import CommandEnd, Running, Streams
 from handshake_inspect.quantities import listed
+from handshake_inspect.there import is_file
 
 
 def watch_command(
@@ -48,6 +51,9 @@ def watch_command(
             streams=Streams if printed is None else printed.streams,
         )
     except CommandError as error:
+        if is_file(program[0]) and is_capture(program[0]):
+            remark(f"Error: {program[0]} is a capture, no command: handshake-inspect read {shlex.quote(program[0])}")
+            return error.exit_status
         is_interface = program[0] in [name for _, name in socket.if_nameindex()]
         remark(f"Error: {error}{f'; to watch that interface: sniff -i {program[0]}' if is_interface else ''}")
         return error.exit_status

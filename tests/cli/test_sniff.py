@@ -346,6 +346,14 @@ def test_what_makes_no_sense_is_refused(arguments: list[str], said: str) -> None
     assert said in done.stderr
 
 
+def test_a_capture_is_no_command_and_read_is_named(tmp_path: Path) -> None:
+    capture = tmp_path / "my day.pcap"
+    capture.write_bytes((REPOSITORY / "pcaps" / "reset.pcap").read_bytes())
+    done = run("sniff", str(capture))
+    assert done.returncode == 126
+    assert done.stderr == f"Error: {capture} is a capture, no command: handshake-inspect read '{capture}'\n"
+
+
 def test_without_the_right_it_says_what_to_do() -> None:
     needs_root("only root can become somebody without rights")
 
