@@ -201,8 +201,8 @@ def selection_options(function: F) -> F:
             "--since",
             metavar="TIME",
             help="Only what still went on then or later; it is judged with all its segments. TIME is "
-            "2026-11-21T06:40:30.5Z, 1795243230.5 (since 1970), +1.5s (after the first frame) or 06:40:30 "
-            "(of its day); UTC unless it has a zone.",
+            "2026-11-21T06:40:30.5Z, 2026-11-21 (its midnight), 1795243230.5 (since 1970), +1.5s (after the first "
+            "frame) or 06:40:30 (of its day); UTC unless it has a zone.",
         ),
         click.option(
             "--port",
