@@ -40,11 +40,15 @@ class Topics:
         self._names = {normalised(name): page for name, page in self.pages.items()}
         self._exact: dict[str, Page] = {}
         self._others: dict[str, Page] = {}
+        #: Spellings of `_others` -> what is proposed for them: the name as a page writes it, not its title.
+        self._written: dict[str, str] = {}
         for page in self.pages.values():
             for spelling in {*page.also} - self.pages.keys():
                 _claim(self._exact, spelling, page)
-            for spelling in {normalised(one) for one in (page.title, *page.also)} - self._names.keys():
-                _claim(self._others, spelling, page)
+            for name in (page.title, *page.also):
+                if (spelling := normalised(name)) not in self._names:
+                    _claim(self._others, spelling, page)
+                    self._written.setdefault(spelling, page.name if name == page.title else name)
             for name in page.see:
                 if name not in self.pages:
                     raise PageError(f"{page.name}: there is no page {name} to see")
@@ -63,12 +67,13 @@ class Topics:
         """Return the names most like the text typed, nearest first, one for each page; `find` accepts all of them."""
         spelled = normalised(topic)
         known = {**self._others, **self._names}
-        inside = sorted((one for one in known if spelled and spelled in one.split("-")), key=len)
+        is_word = len(spelled) > 1  # else the s of "Nagle's" is one
+        inside = sorted((one for one in known if is_word and spelled in one.split("-")), key=len)
         near = get_close_matches(spelled, known, n=2 * NEAREST_MAX, cutoff=LIKENESS)
         least = max((likeness(spelled, one) for one in near), default=0) - LESS_THAN_NEAREST
         nearest: dict[str, str] = {}
         for one in [*inside, *(one for one in near if likeness(spelled, one) >= least)]:
-            nearest.setdefault(known[one].name, one)
+            nearest.setdefault(known[one].name, self._written.get(one, one))
         return list(nearest.values())[:NEAREST_MAX]
 
     def by_kind(self) -> dict[str, list[Page]]:

@@ -54,6 +54,9 @@ def test_the_nearest_topics_are_told() -> None:
     assert topics.nearest("TIME-WIAT")[0] == "time-wait"
     assert not {"refused-or-filtered", "half-open"} & {*topics.nearest("TIME-WIAT"), *topics.nearest("estabilshed")}
     assert topics.nearest("xyzzy") == topics.nearest("nosuch") == []
+    assert not [name for name in topics.nearest("S") if "-s-" in name]  # the s of "Nagle's algorithm" is no word
+    assert topics.nearest("nagle algorithm")[0] == "Nagle's algorithm"  # as it is written
+    assert topics.nearest("weirds")[0] == "zeek"  # not its title
     for name in topics.nearest("recieve"):
         assert topics.find(name) is not None
 
