@@ -66,17 +66,17 @@ class Choice:
         """Yield the chosen UDP exchanges."""
         return (one for one in inspection.exchanges if self.selection.takes(one, inspection))
 
-    def absence(self, inspection: Inspection) -> str | None:
+    def absence(self, inspection: Inspection, run: str = "the run") -> str | None:
         """Return a sentence about streams that were chosen by number and do not exist; None if all exist."""
         absent = self.selection.absent(inspection)
         if not absent:
             return None
         there = counted(len(inspection.connections), "connection")
-        return f"--stream: there is no {', no '.join(map(str, absent))}; the run has {there}, from 0"
+        return f"--stream: there is no {', no '.join(map(str, absent))}; {run} has {there}, from 0"
 
-    def absent_streams(self, inspection: Inspection) -> int:
+    def absent_streams(self, inspection: Inspection, run: str = "the run") -> int:
         """Report streams that were chosen by number and do not exist; return 2 if there are any, else 0."""
-        absence = self.absence(inspection)
+        absence = self.absence(inspection, run)
         if absence is not None:
             remark(f"Error: {absence}")
         return 2 if absence is not None else 0

@@ -77,7 +77,9 @@ def command(a: str, b: str, level: Level, format_: str, asked: SelectionOptions,
             write_lines(chain(lines, text(found, *both)))
         for inspection in both:
             report(inspection, udp_lister="read --udp")
-    absent = [chosen.absent_streams(inspection) for inspection in both]
+    absent = [
+        chosen.absent_streams(one, f"{side} ({name})") for one, side, name in zip(both, "AB", (a, b), strict=True)
+    ]
     return max(code, *absent) or int(not found.is_same)
 
 

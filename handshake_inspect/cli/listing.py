@@ -87,7 +87,8 @@ def write_listing(
     elif not write_tables(connections, exchanges if udp else None, len(inspection.captures)):
         known = {"connection": len(inspection.connections), "exchange": len(inspection.exchanges) if udp else 0}
         passed_over = [counted(count, thing) for thing, count in known.items() if count]
-        if passed_over and not chosen.beyond_limit:  # else other remarks say why there is no table
+        is_said = chosen.beyond_limit or chosen.absence(inspection)
+        if passed_over and not is_said:  # else other remarks say why there is no table
             remark(f"none of {listed(passed_over)} was chosen")
 
 

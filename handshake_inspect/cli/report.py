@@ -133,7 +133,7 @@ def command(
             jobs=jobs,
         )
         _write(document(run, wanted), target)
-    if not len(wanted.streams) and len(run.connections):
+    if not len(wanted.streams) and len(run.connections) and chosen.absence(run) is None:
         remark(f"none of {counted(len(run.connections), 'connection')} was chosen: the page lists none")
     for line in said:
         remark(line)

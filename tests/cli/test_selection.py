@@ -140,6 +140,23 @@ def test_a_bad_value_gives_2_and_one_line(options: list[str], says: str) -> None
     assert says in done.stderr
 
 
+def test_a_stream_that_is_not_there_is_one_line_that_says_where() -> None:
+    one, other = str(PCAPS / "four-way.pcap"), str(PCAPS / "reset.pcap")
+    for command in (["read", one], ["report", one, "-o", "/dev/null"]):
+        done = run(*command, "-s", "99")
+        assert (done.returncode, done.stderr) == (
+            2, "Error: --stream: there is no stream 99; the run has 1 connection, from 0\n",
+        )  # fmt: skip
+    done = run("diff", one, other, "-s", "9")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        [
+            f"Error: --stream: there is no stream 9; {side} has 1 connection, from 0"
+            for side in (f"A ({one})", f"B ({other})")
+        ],
+    )
+
+
 #: Texts of networks near the addresses of the captures, and any other.
 NETWORKS = st.builds(
     lambda address, length: f"{address}/{min(length, 32 if '.' in address else 128)}",
