@@ -124,6 +124,7 @@ def command(
     from handshake_inspect.cli.captures import kept
     from handshake_inspect.cli.naming import files_named, refuse_overwriting
 
+    refuse_in_vain(format_, {"--numbers": numbers != "symbolic", "--time": clock != "relative"})
     named = files_named(files)
     if index:
         from handshake_inspect.cli.indexing import refuse_index
@@ -155,6 +156,17 @@ def command(
             return indexed or named.exit_code
         reading = read_for(paths, reader, profile, jobs=jobs, index=index, stack=stack)
         return from_reading(reading, paths, asked) or named.exit_code
+
+
+def refuse_in_vain(format_: str, given: Mapping[str, bool]) -> None:
+    """Raise click.UsageError for options of the ladder that have no effect on a format."""
+    why = {
+        "json": "it has numbers and times as they were captured",
+        "golden": "it leaves out what differs from run to run",
+    }
+    for option in (one for one, is_given in given.items() if is_given):
+        if format_ in why:
+            raise click.UsageError(f"{option} does not go with --format {format_}: {why[format_]}")
 
 
 @dataclass(frozen=True)

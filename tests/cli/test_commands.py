@@ -189,6 +189,15 @@ def test_show_draws_a_connection_that_stands_in_two_captures(tmp_path: Path) -> 
     assert '"BITH"' in failed.stdout
 
 
+@pytest.mark.parametrize("format_", ["json", "golden"])
+@pytest.mark.parametrize("option", [["--numbers", "absolute"], ["--time", "utc"]], ids=lambda option: option[0])
+def test_show_refuses_options_of_the_ladder_where_there_is_none(format_: str, option: list[str]) -> None:
+    done = run("show", ECHO, "--format", format_, *option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: {option[0]} does not go with --format {format_}: it ")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("reader", ["auto", "scapy"])
 @pytest.mark.parametrize("command", ["show", "read"])
 def test_a_named_pipe_is_read_once(command: str, reader: str, tmp_path: Path) -> None:
