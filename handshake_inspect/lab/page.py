@@ -23,12 +23,11 @@ EXCHANGES = ("file", "must be found")
 PAGE = """# Recorded captures
 
 Each was recorded from real sockets by the command in its line, in network namespaces of its own, so the only frames are
-those of the scenario; `handshake-inspect lab record --all -o pcaps` records them all anew. Times are the kernel's, in
+those of the scenario{again}. Times are the kernel's, in
 nanoseconds; each segment of loopback is there once. Where two hosts are joined by a wire, NAME.pcap was captured at the
 client's end of it and NAME.server.pcap at the server's, in the same run. The expected verdicts follow from what the
-programs do and from RFC 9293: they are written in `handshake_inspect/lab/scenarios/`, not taken from this project's
-engine. `-` is null: there was none, or the capture cannot tell. A test checks every line, and that no capture here is
-without one.
+programs do and from RFC 9293: they are written in `handshake_inspect/lab/scenarios/`, not taken from {whose}
+engine. `-` is null: there was none, or the capture cannot tell. {checked}
 
 ## Captures
 
@@ -42,6 +41,24 @@ without one.
 
 {exchanges}
 """
+
+
+#: What is true of the captures of this project alone, and what is of any others.
+OURS = {
+    "again": "; `handshake-inspect lab record --all -o pcaps` records them all anew",
+    "whose": "this project's",
+    "checked": "A test checks every line, and that no capture here is\nwithout one.",
+}
+OTHERS = {
+    "again": "",
+    "whose": "handshake-inspect's own",
+    "checked": "NAME.expect.toml has what\n`handshake-inspect check` is to find in NAME.pcap.",
+}
+
+
+def is_ours(folder: Path) -> bool:
+    """Is it the folder of this project's own captures?"""
+    return folder.name == "pcaps" and (folder.absolute().parent / "handshake_inspect/lab/scenarios").is_dir()
 
 
 @dataclass
@@ -87,6 +104,7 @@ class Page:
             return sorted((line for line in lines if (folder / line["file"]).exists()), key=place)
 
         text = PAGE.format(
+            **(OURS if is_ours(folder) else OTHERS),
             captures=table(CAPTURES, ordered(self.captures)),
             connections=table(CONNECTIONS, ordered(self.connections)),
             exchanges=table(EXCHANGES, ordered(self.exchanges)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,7 +23,7 @@ from handshake_inspect.expect.beside import beside
 from handshake_inspect.expect.recording import document, toml
 from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.expected import nearest_differences, outcome_of
-from handshake_inspect.lab.page import Page
+from handshake_inspect.lab.page import Page, is_ours
 from handshake_inspect.lab.replay import write_replay
 from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
 from handshake_inspect.lab.segments import segment_of
@@ -54,11 +55,12 @@ def record(names: Sequence[str], folder: Path, jobs: int = JOBS) -> Iterator[Pat
 def write_captures(session: Session, folder: Path, page: Page) -> Iterator[Path]:
     """Write the capture of each vantage point of a session, and put its lines on the page; yield the paths."""
     scenario = scenario_named(session.scenario.name)
+    target = "pcaps" if is_ours(folder) else shlex.quote(str(folder)).replace("|", "\\|")  # in a cell of a table
     for vantage, path in zip(session.vantages, files_of(session, folder), strict=True):
         write_pcap(path, list(cut(vantage.frames, scenario.snap_octets)), vantage.link_type)
         capture = {
             "file": path.name,
-            "recorded by": f"`handshake-inspect lab record {scenario.name} -o pcaps`",
+            "recorded by": f"`handshake-inspect lab record {scenario.name} -o {target}`",
             "kernel": kernel_name(),
             "captured at": vantage.name,
             "shows": scenario.shows,

@@ -99,6 +99,10 @@ def test_recording_writes_the_capture_and_its_line(tmp_path: Path) -> None:
     assert [line["file"] for line in page.captures] == ["refused.pcap", "udp.pcap"]
     assert [line["handshake"] for line in page.connections] == ["refused"]
     assert [line["must be found"] for line in page.exchanges] == ["1 datagram, 1 answer"]
+    assert page.captures[0]["recorded by"] == f"`handshake-inspect lab record refused -o {tmp_path}`"
+    text = (tmp_path / "README.md").read_text()
+    assert "-o pcaps" not in text
+    assert "A test checks" not in text
     assert CliRunner().invoke(cli, ["check", str(tmp_path)]).stdout == "ok: 1 connection in 2 captures\n"
 
 
@@ -114,6 +118,16 @@ def test_recording_one_leaves_the_lines_of_the_others(tmp_path: Path) -> None:
     assert kernels["reset.pcap"] == "Linux 5.4"
     assert kernels["refused.pcap"] != "Linux 5.4"
     assert "gone.pcap" not in kernels
+
+
+def test_the_page_of_our_own_captures_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "handshake_inspect" / "lab" / "scenarios").mkdir(parents=True)
+    (tmp_path / "pcaps").mkdir()
+    page = Page.read(PCAPS)
+    for line in page.captures:
+        (tmp_path / "pcaps" / line["file"]).touch()
+    page.write(tmp_path / "pcaps", list(SCENARIOS))
+    assert (tmp_path / "pcaps" / "README.md").read_text() == (PCAPS / "README.md").read_text()
 
 
 def test_the_page_of_somebody_else_is_not_written_over(tmp_path: Path) -> None:
