@@ -108,6 +108,11 @@ class Capture:
         return self._inspection
 
     @property
+    def has_begun(self) -> bool:
+        """Are its files there? That of a recording is made as it begins."""
+        return all(path.exists() for path in self.files.values())
+
+    @property
     def paths(self) -> dict[str, str]:
         """The path of each file, by its name."""
         return {name: str(path) for name, path in self.files.items()}

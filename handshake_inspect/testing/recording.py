@@ -25,6 +25,7 @@ from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.writing.pcapng import PcapngWriter
+from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.expect.understanding import port_number
 from handshake_inspect.lab.performing import CLOSING_LIMIT_S, TABLES, busy_sockets
 from handshake_inspect.quantities import counted
@@ -112,12 +113,12 @@ class Recorder:
 
 
 def _port_of(port: object) -> int:
-    """Return the port that a test gives. Raises ValueError."""
+    """Return the port that a test gives. Raises ExpectationError."""
     __tracebackhide__ = True
     try:
         return port_number(port)
     except ValueError as error:
-        raise ValueError(f"capture_handshakes(): port: {error}") from None
+        raise ExpectationError(f"capture_handshakes(): port: {error}") from None
 
 
 def ports_of(segments: SegmentTable) -> set[tuple[int, int]]:

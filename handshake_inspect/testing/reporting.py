@@ -85,6 +85,8 @@ class UsedCaptures:
         for capture in self.captures:
             target = folder / kept_name(node_id, capture.live_number or "")
             try:
+                if capture.is_going_on and not capture.has_begun:
+                    continue
                 if capture.is_going_on:
                     yield f"capture {printable(capture.name)}", f"it goes on; it will be {from_here(target)}"
                 elif capture in finished[-MOST_CAPTURES:]:

@@ -13,9 +13,11 @@ import pytest
 
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.lab.world import in_private_world
 from handshake_inspect.testing import recording
 from handshake_inspect.testing.handshakes import Capture, Handshakes
+from handshake_inspect.testing.reporting import UsedCaptures
 from tests.lab.privileges import needs_private_world
 
 PORT = 8000
@@ -96,5 +98,15 @@ def test_what_goes_wrong_in_the_block_comes_first(tmp_path: Path, monkeypatch: p
 def test_no_frame_has_a_port_that_is_none(tmp_path: Path, port: object) -> None:
     """A capture of it would be empty, and whoever expects no connection content."""
     capture = Capture({"lo": tmp_path / "lo.pcapng"}, live_number="")
-    with pytest.raises(ValueError, match=r"^capture_handshakes\(\): port: expected is a number from 0 to 65535$"):
+    with pytest.raises(ExpectationError, match=r"^capture_handshakes\(\): port: expected is a number from 0 to 65535$"):
         recording.Recording(capture, port)  # type: ignore[arg-type]
+
+
+def test_of_a_capture_that_never_began_nothing_is_reported(tmp_path: Path) -> None:
+    """It was said to go on, and where it would be."""
+    used = UsedCaptures(Path)
+    capture = used.to_be_recorded("lo port 80000", "linux")
+    with pytest.raises(ExpectationError) as refused:
+        recording.Recording(capture, 80000)
+    assert [*used.sections(refused.value, "test_x.py::test_it", tmp_path)] == []
+    used.close()
