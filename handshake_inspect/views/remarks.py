@@ -93,7 +93,7 @@ def _unread(unread: Counter[str]) -> Iterator[str]:
     """Return the kinds of frames that were not read, the most frequent first."""
     if not unread:
         return
-    kinds = unread.most_common()
+    kinds = sorted(unread.items(), key=lambda one: (-one[1], one[0]))  # not in the order in which they came
     said = [f"{count:,} {printable(of_kind(count, kind))}" for kind, count in kinds[:KINDS_NAMED]]
     if len(kinds) > KINDS_NAMED:
         said.append(f"{sum(count for _, count in kinds[KINDS_NAMED:]):,} of other kinds")
