@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from handshake_inspect.connections.connection import Connection, Endpoint
 from handshake_inspect.connections.deciding.found import Severity
+from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.steps.present import ConnectionSnapshot
 from handshake_inspect.quantities import DAY_NS, HOUR_NS, MINUTE_NS, duration
 from handshake_inspect.views.escape import printable
@@ -20,12 +21,17 @@ from handshake_inspect.views.table import cell_width, cut_end
 #: A piece of text and the role of its colour.
 Piece = tuple[str, str]
 Cell = Sequence[Piece]
+Cells = Callable[[Connection, ConnectionSnapshot], Cell]
 GAP = 2
 #: Columns of higher ranks are useful, but not needed.
 NEEDED = 3
 #: How wide the bar is that TIME-WAIT counts down with.
 BAR = 8
 SECOND_NS = 1_000_000_000
+#: What so many texts in a hundred need is usual: of words, which are few, nearly all.
+USUAL_SOCKETS, USUAL_WORDS = 90, 98
+#: The least that a column of addresses wants.
+SHORTEST_SOCKET = 15
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Column:
     """One column of the list."""
 
     title: str
-    cell: Callable[[Connection, ConnectionSnapshot], Cell]
+    cell: Cells
     #: How wide it should be, and how wide at the least.
     wide: int
     narrow: int
@@ -44,10 +50,18 @@ class Column:
     is_last: bool = False
     #: Where it has not all its room, the end of its text stays: of an address the port.
     keeps_end: bool = False
-    #: It has all its room before others of its rank have more than they need.
-    is_first: bool = False
+    #: Its words say what happened: no optional column is shown that would cut one of them.
+    holds_words: bool = False
+    #: How wide most of its texts are, if that is more than `narrow`; and when it has its turn for more.
+    usual: int = 0
+    turn: int = 9
     #: Blank columns behind it.
     gap: int = GAP
+
+    @property
+    def room(self) -> int:
+        """How much an optional column must leave to it: words are whole, addresses as they usually are."""
+        return self.wide if self.holds_words else max(self.usual, self.narrow)
 
 
 @dataclass(frozen=True)
@@ -59,17 +73,21 @@ class Placed:
 
 
 def placed(columns: Sequence[Column], width: int) -> list[Placed]:
-    """Choose the columns for this width. Optional columns never take room that necessary ones need."""
+    """Choose the columns for this width. Optional columns never take room that necessary ones need.
+
+    The room that is left makes usual texts whole first, then the longest ones; so one long address cuts no words.
+    """
     chosen: list[Column] = []
     for column in sorted(columns, key=lambda one: one.rank):
-        needed = sum((one.wide if not one.rank and column.rank > NEEDED else one.narrow) + one.gap for one in chosen)
+        needed = sum((one.room if column.rank > NEEDED else one.narrow) + one.gap for one in chosen)
         if column.rank and needed + column.narrow > width:
             break
         chosen.append(column)
     left = width - sum(one.narrow + one.gap for one in chosen) + GAP
     widths = {one.title: one.narrow for one in chosen}
-    for column in sorted(chosen, key=lambda one: (one.rank, not one.is_first)):
-        more = max(min(left, column.wide - column.narrow), 0)
+    turns = sorted(chosen, key=lambda one: (one.turn, one.rank))
+    for column, wish in [*((one, one.usual) for one in turns), *((one, one.wide) for one in turns)]:
+        more = max(min(left, wish - widths[column.title]), 0)
         widths[column.title] += more
         left -= more
     for column in chosen:
@@ -113,36 +131,71 @@ def fitted(cell: Cell, width: int, *, right: bool = False) -> list[Piece]:
     return [room, *pieces] if right else [*pieces, room]
 
 
-def columns_for(*, is_live: bool, captures: int, sample: Iterable[Connection] = ()) -> list[Column]:
-    """Return the columns for a live capture or for files; `sample` gives the widths of numbers and addresses."""
+def columns_for(
+    *, is_live: bool, captures: int, sample: Iterable[Connection] = (), judged: Iterable[Judgement] = ()
+) -> list[Column]:
+    """Return the columns for a live capture or for files.
+
+    `sample` gives the widths of numbers and addresses, and of usual words; all words there are stand in `judged`.
+    """
     some = list(sample)
     number = max([2, *(len(str(one.stream)) for one in some)])
     left, right = (
-        max([15, *(cell_width(text_of(end)) for end in ends)])
+        sorted(cell_width(text_of(end)) for end in ends) or [SHORTEST_SOCKET]
         for ends in ((one.originator for one in some), (one.responder for one in some))
     )
     both = [
         Column("#", lambda c, _: [(str(c.stream), "muted")], number, number, 0, right=True),
-        Column("originator", _originator, left, min(left, 10), 0, keeps_end=True, gap=1),
-        Column("responder", _responder, right + 2, min(right + 2, 12), 0, keeps_end=True, is_first=True),
+        _sockets("originator", _originator, left, 10, turn=3, gap=1),
+        _sockets("responder", _responder, [one + 2 for one in right], 12, turn=2),
     ]
-    findings = Column("findings", _findings, 24, 14, 3, is_last=True)
+    findings = Column("findings", _findings, 24, 14, 3, is_last=True, turn=1)
     octets = Column("octets", _octets, 17, 15, 5, right=True)
     rtt = Column("RTT", _rtt, 9, 9, 6, right=True)
     if is_live:
-        return [*both, Column("states", _states, 25, 24, 1), Column("now", _now, 17, 14, 2), octets, rtt, findings]
+        states, now = Column("states", _states, 25, 24, 1, turn=0), Column("now", _now, 17, 14, 2, turn=0)
+        return [*both, states, now, octets, rtt, findings]
     capture = Column("capture", lambda c, _: [(printable(c.capture), "muted")], 24, 12, 8)
+    words = list(judged)
     return [
         *both,
         *([capture] if captures > 1 else []),
-        Column("opened", _opened, 17, 9, 1),
-        Column("closed", _closed, 18, 10, 2),
+        _words("opened", _opened, [one.handshake.kind for one in some], [one.handshake_kind for one in words], 9, 1),
+        _words("closed", _closed, [one.teardown.kind for one in some], [one.teardown_kind for one in words], 10, 2),
         Column("states", _states, 25, 24, 7),
         octets,
         rtt,
         Column("lasted", _lasted, 8, 8, 4, right=True),
         findings,
     ]
+
+
+def _sockets(title: str, cell: Cells, widths: Sequence[int], narrow: int, *, turn: int, gap: int = GAP) -> Column:
+    """Return a column of addresses with their ports, of which these widths, rising, were seen."""
+    widest = max(widths[-1], SHORTEST_SOCKET)
+    return Column(
+        title,
+        cell,
+        widest,
+        min(widest, narrow),
+        0,
+        keeps_end=True,
+        usual=usual(widths, USUAL_SOCKETS),
+        turn=turn,
+        gap=gap,
+    )
+
+
+def _words(title: str, cell: Cells, some: Sequence[str], every: Sequence[str], narrow: int, rank: int) -> Column:
+    """Return a column of words, of which some are seen often."""
+    widths = sorted(len(one) for one in some) or [narrow]
+    widest = max([narrow, *map(len, every), *widths])
+    return Column(title, cell, widest, narrow, rank, holds_words=True, usual=usual(widths, USUAL_WORDS), turn=0)
+
+
+def usual(widths: Sequence[int], per_cent: int) -> int:
+    """Return the width that so many of these need at most; they rise."""
+    return widths[min(len(widths) * per_cent // 100, len(widths) - 1)]
 
 
 def text_of(end: Endpoint) -> str:

@@ -93,7 +93,8 @@ class Listing(ScrollView, can_focus=True):
         """List these streams; scroll to the chosen line only if it was in view before."""
         is_in_view = 0 <= self._cursor - self.scroll_offset.y < self._lines
         sample = sight.connections.of_streams(np.concatenate([streams[:SAMPLE], streams[-SAMPLE:]]))
-        self._columns = columns_for(is_live=is_live, captures=len(sight.connections.captures), sample=sample)
+        judged, captures = sight.connections.verdicts.judgements, len(sight.connections.captures)
+        self._columns = columns_for(is_live=is_live, captures=captures, sample=sample, judged=judged)
         self.sight, self._streams, self._order = sight, streams, order
         self.virtual_size = Size(self.scrollable_content_region.width, len(streams) + 1)
         self._choose(self._place_of(self.stream), keep_in_view=is_in_view)
