@@ -133,7 +133,8 @@ SCREEN = [
 ]  # fmt: skip
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
 VIEWS = [
-    "escape", "words", "verdict_lines", "styled", "palette", "table", "address_names", "remarks", "segment_words",
+    "escape", "words", "verdict_lines", "styled", "palette", "short_sockets", "table", "address_names", "remarks",
+    "segment_words",
     "ladder_layout", "finding_lines", "folding", "icmp_lines", "ladder_calls", "ladder_order", "ladder_states",
     "time_wait_lines", "account", "rungs", "ladder_rows", "ladder_cells", "ladder", "segment_line", "datagram_line",
     "exchange_lines", "unix_lines", "contract", "fields", "json_forms", "json_lists", "json_lines", "export",

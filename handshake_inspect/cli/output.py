@@ -151,7 +151,7 @@ def write_fitted(tables: list[Table]) -> bool:
         write_table(one.lines)
     dropped = dict.fromkeys(title for one in filled for title in one.dropped)
     if dropped and sys.stdout.isatty():
-        remark(f"the terminal is too narrow for: {', '.join(dropped)}")
+        remark(f"too narrow for: {', '.join(dropped)}")
     return bool(filled)
 
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.quantities import counted
-from handshake_inspect.screen.columns import Piece, keeping_end, text_of
+from handshake_inspect.screen.columns import Piece, keeping_ports, text_of
 from handshake_inspect.screen.lines import keys, parted
 from handshake_inspect.screen.sight import ListSnapshot, Source, Traffic
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.short_sockets import ARROW
 from handshake_inspect.views.table import cell_width
 
 #: What a line that is typed may be, by what it is asked for.
@@ -78,5 +79,5 @@ def title(connection: Connection, shows: str, room: int, *, with_output: bool) -
     if with_output:
         names.append(("output", "output"))
     tabs = parted([[(what, "accent" if name == shows else "muted")] for name, what in names])
-    ends = f"{text_of(connection.originator)} → {text_of(connection.responder)}"
-    return keeping_end([*tabs, ("      ", ""), (f"{connection.stream}  ", "muted"), (ends, "bold")], room)
+    ends = f"{text_of(connection.originator)}{ARROW}{text_of(connection.responder)}"
+    return keeping_ports([*tabs, ("      ", ""), (f"{connection.stream}  ", "muted"), (ends, "bold")], room)

@@ -16,6 +16,7 @@ from handshake_inspect.connections.steps.present import ConnectionSnapshot
 from handshake_inspect.quantities import DAY_NS, HOUR_NS, MINUTE_NS, duration
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.palette import STATE_ROLES
+from handshake_inspect.views.short_sockets import ARROW, cut_socket, cut_sockets
 from handshake_inspect.views.table import cell_width, cut_end
 
 #: A piece of text and the role of its colour.
@@ -48,8 +49,8 @@ class Column:
     right: bool = False
     #: It takes what is left.
     is_last: bool = False
-    #: Where it has not all its room, the end of its text stays: of an address the port.
-    keeps_end: bool = False
+    #: It holds addresses with ports: where it has not all its room, the ports stay.
+    holds_sockets: bool = False
     #: Its words say what happened: no optional column is shown that would cut one of them.
     holds_words: bool = False
     #: How wide most of its texts are, if that is more than `narrow`; and when it has its turn for more.
@@ -100,20 +101,16 @@ def cell_of(place: Placed, connection: Connection, at: ConnectionSnapshot) -> li
     """Return the cell of a connection, cut and padded."""
     column = place.column
     cell = column.cell(connection, at)
-    if column.keeps_end:
-        cell = keeping_end(cell, place.width)
+    if column.holds_sockets:
+        cell = keeping_ports(cell, place.width)
     return fitted(cell, place.width, right=column.right)
 
 
-def keeping_end(cell: Cell, width: int) -> list[Piece]:
-    """Shorten the last piece of a cell from its beginning."""
+def keeping_ports(cell: Cell, width: int) -> list[Piece]:
+    """Shorten the last piece of a cell, one socket or two, in the middle of its addresses."""
     *before, (text, role) = cell
     room = width - sum(cell_width(one) for one, _ in before)
-    if cell_width(text) <= room:
-        return [*cell]
-    while text and cell_width(text) >= room:
-        text = text[1:]
-    return [*before, (f"…{text.lstrip('.')}", role)]
+    return [*before, (cut_sockets(text, room) if ARROW in text else cut_socket(text, room), role)]
 
 
 def fitted(cell: Cell, width: int, *, right: bool = False) -> list[Piece]:
@@ -179,7 +176,7 @@ def _sockets(title: str, cell: Cells, widths: Sequence[int], narrow: int, *, tur
         widest,
         min(widest, narrow),
         0,
-        keeps_end=True,
+        holds_sockets=True,
         usual=usual(widths, USUAL_SOCKETS),
         turn=turn,
         gap=gap,

@@ -10,6 +10,7 @@ The modules, in an order in which each imports only from those before it. Words 
 
 One line per connection:
 
+- `short_sockets`: addresses with their ports in little room.
 - `table`: columns for people, cut to the width of the terminal.
 - `address_names`: names of addresses.
 - `remarks`: what was damaged, not read or lost, for standard error.

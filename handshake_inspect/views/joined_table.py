@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from handshake_inspect.joined.model import DirectionFate, JoinedConnection
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.joined_summary import FIRST, SECOND
-from handshake_inspect.views.table import Column, cut_end, narrow_notes
+from handshake_inspect.views.table import Column, cut_end, narrow_notes, sockets_column
 
 
 def joined_columns() -> list[Column]:
     """Return the columns of a table of joined connections."""
     return [
         Column("stream", lambda c: str(c.number), right=True),
-        Column("originator → responder", _sockets),
+        sockets_column(_sockets),
         Column("sent → / ←", _of_ways(lambda way: way.sent), right=True),
         Column("died → / ←", _of_ways(lambda way: len(way.lost)), right=True, style=_if_any(lambda way: way.lost)),
         Column("delay → / ←", _delays, right=True, rank=4),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from handshake_inspect.connections.ledger.ledger import Owed
 from handshake_inspect.quantities import seconds
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.short_sockets import SHORTEST_SOCKET, cut_socket, narrow_socket
 from handshake_inspect.views.table import Column, cell_width, cut_end, cut_path, narrow_path
 from handshake_inspect.views.words import frame_text
 
@@ -31,8 +32,8 @@ def owed_columns(captures: int, zero_ns: int) -> list[Column]:
     return [
         Column("stream", lambda o: str(o.stream), right=True),
         *([name] if captures > 1 else []),
-        Column("owner", lambda o: str(o.owner)),
-        Column("peer", lambda o: str(o.peer), rank=2),
+        Column("owner", lambda o: str(o.owner), narrow=narrow_socket, cut=cut_socket, shortest=SHORTEST_SOCKET),
+        Column("peer", lambda o: str(o.peer), rank=2, narrow=narrow_socket, cut=cut_socket),
         Column("entered", lambda o: when(o.wait.entered_ns), right=True, rank=3),
         Column("by frame", lambda o: frame_text(o.wait.entered_frame), right=True, rank=6),
         Column("restarts", lambda o: str(len(o.wait.restarts) or "-"), right=True, rank=5),

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted, duration_or_dash, listed
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.short_sockets import ARROW, NARROW_SOCKETS, SHORTEST_SOCKETS, cut_sockets, narrow_sockets
 from handshake_inspect.views.words import round_trip
 
 if TYPE_CHECKING:  # options are understood before what they choose from is imported
-    from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
+    from handshake_inspect.connections.connection import Connection, Handshake, Teardown
 
 #: How many rows are measured for the widths of the columns.
 ROWS_MEASURED = 500
@@ -43,6 +44,8 @@ class Column:
     narrow: Callable[[str], int] | None = None
     #: Cuts a text to a width.
     cut: Callable[[str, int], str] | None = None
+    #: To what it may be cut if even the columns of rank 0 have too little room.
+    shortest: int | None = None
     style: Callable[..., str] | None = None
 
 
@@ -79,7 +82,7 @@ def connection_columns(captures: int) -> list[Column]:
     return [
         Column("stream", lambda c: str(c.stream), right=True),
         *several,
-        Column("originator → responder", lambda c: f"{_address(c.originator)} → {_address(c.responder)}"),
+        sockets_column(lambda c: f"{c.originator}{ARROW}{c.responder}"),
         Column("handshake", lambda c: c.handshake.kind, style=_handshake_style),
         Column("teardown", lambda c: c.teardown.kind, style=_teardown_style),
         Column("closed first", _closed_first, rank=4),
@@ -90,11 +93,16 @@ def connection_columns(captures: int) -> list[Column]:
     ]
 
 
+def sockets_column(cell: Callable[..., str]) -> Column:
+    """Return the column of both sockets."""
+    return Column("originator → responder", cell, narrow=narrow_sockets, cut=cut_sockets, shortest=SHORTEST_SOCKETS)
+
+
 def exchange_columns() -> list[Column]:
     """Return the columns of a table of UDP exchanges."""
     return [
         Column("udp", lambda e: str(e.number), right=True),
-        Column("originator → responder", lambda e: f"{_address(e.originator)} → {_address(e.responder)}"),
+        sockets_column(lambda e: f"{e.originator}{ARROW}{e.responder}"),
         Column("datagrams → / ←", lambda e: f"{e.datagrams.originator:,} / {e.datagrams.responder:,}", right=True),
         Column("octets → / ←", lambda e: f"{e.octets.originator:,} / {e.octets.responder:,}", right=True, rank=2),
         Column("first answer", lambda e: duration_or_dash(e.first_answer_ns), right=True, rank=3),
@@ -128,10 +136,14 @@ def layout(items: Iterable[Any], columns: Sequence[Column], width: int | None) -
         wished = widths
         widths = {c.title: max(map(c.narrow or cell_width, texts[c.title])) for c in columns}
         shown = _fitting(columns, widths, width)
+        _shorten(shown, widths, width)
+        if len(head) == ROWS_MEASURED:  # there may be longer addresses further down
+            wished = {**wished, **{c.title: max(wished[c.title], NARROW_SOCKETS) for c in shown if c.shortest}}
         for column in sorted(shown, key=lambda column: column.rank):
             wish = wished[column.title] - widths[column.title]
-            if wish <= width - _total(shown, widths):
-                widths[column.title] += wish
+            left = width - _total(shown, widths)
+            if wish <= left or column.shortest is not None:  # a path gains nothing from a part of what it wishes
+                widths[column.title] += max(0, min(wish, left))
         if shown[-1].narrow is not None:  # nothing stands behind it: longer texts further down have the rest
             widths[shown[-1].title] += max(0, width - _total(shown, widths))
     dropped = [column.title for column in sorted(columns, key=lambda column: column.rank) if column not in shown]
@@ -217,6 +229,14 @@ def _fitting(columns: Sequence[Column], widths: dict[str, int], width: int) -> l
     return [column for column in columns if column in chosen]
 
 
+def _shorten(shown: Sequence[Column], widths: dict[str, int], width: int) -> None:
+    """Take from the columns that may be cut in need what is too much for `width`."""
+    for column in shown:
+        if column.shortest is not None:
+            less = min(_total(shown, widths) - width, widths[column.title] - column.shortest)
+            widths[column.title] -= max(less, 0)
+
+
 def _total(columns: Sequence[Column], widths: dict[str, int]) -> int:
     return sum(widths[column.title] for column in columns) + len(GAP) * (len(columns) - 1)
 
@@ -270,10 +290,6 @@ def cut_path(text: str, width: int) -> str:
 def _pad(text: str, width: int, right: bool) -> str:
     room = " " * (width - cell_width(text))
     return room + text if right else text + room
-
-
-def _address(endpoint: Endpoint) -> str:
-    return str(endpoint)
 
 
 def _closed_first(connection: Connection) -> str:

@@ -387,7 +387,9 @@ def test_colour_and_width_follow_the_terminal() -> None:
 
 def test_only_a_terminal_is_told_what_it_is_too_narrow_for() -> None:
     arguments = ["read", ECHO, str(PCAPS / "udp.pcap"), "--udp"]
-    assert on_terminal(arguments).count(b"the terminal is too narrow for: notes, octets ") == 1
+    said = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(arguments).decode())
+    assert said.count("too narrow for: notes, octets ") == 1
+    assert max(map(len, said.splitlines())) <= 80
     assert "too narrow" not in run(*arguments, COLUMNS="80").stderr
     assert b"too narrow" not in on_terminal(arguments, COLUMNS="300")
 
