@@ -114,7 +114,7 @@ EXPLAIN = [
 ]  # fmt: skip
 LESSON = ["fired", "question", "choices", "errors", "ending", "stops", "score", "telling"]
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
-CONDITIONS = ["condition", "parts", "parser", "moments", "selection"]
+CONDITIONS = ["condition", "parts", "known", "parser", "moments", "selection"]
 COMPARED = ["normal", "digests", "pairing", "difference", "alignment", "comparison", "golden"]
 EXPECT = [
     "beside", "amounts", "subject", "claims", "keys", "places", "selecting", "alike", "expectations", "understanding",

@@ -32,7 +32,9 @@ UDP_LISTER = "read --udp"
 @click.command("browse")
 @files_argument
 @selection_options
-@click.option("--sort", metavar="FIELD", help="Order by a field of the JSON; -FIELD puts the largest first.")
+@click.option(
+    "--sort", metavar="FIELD", help="Order by a field of the JSON or by duration; -FIELD puts the largest first."
+)
 @index_option
 @profile_option
 @jobs_option

@@ -227,7 +227,7 @@ def selection_options(function: F) -> F:
             metavar="EXPR",
             multiple=True,
             callback=once("for several conditions: --where 'A and B'"),
-            help="Only connections of which this is true: fields of the JSON, == != < <= > >= in, and or not.",
+            help="Only connections of which this is true: JSON fields or duration, == != < <= > >= in, and or not.",
         ),
     ):
         command = option(command)

@@ -27,7 +27,9 @@ from handshake_inspect.cli.options import (
 @files_argument
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
 @selection_options
-@click.option("--sort", metavar="FIELD", help="Order by a field of the JSON; -FIELD puts the largest first.")
+@click.option(
+    "--sort", metavar="FIELD", help="Order by a field of the JSON or by duration; -FIELD puts the largest first."
+)
 @click.option(
     "--keep", type=Whole(min=0), metavar="N",
     help="Of csv, ndjson, zeek: hold N connections; the others are written once they are over. Of a pipe 1,000,000.",

@@ -34,8 +34,9 @@ from handshake_inspect.conditions.condition import (
     Or,
     kind_of,
 )
+from handshake_inspect.conditions.known import KNOWN, advice, bare
 from handshake_inspect.quantities import listed
-from handshake_inspect.views.fields import CHOICES, FIELDS, Kind, subfields
+from handshake_inspect.views.fields import CHOICES, Kind, subfields
 from handshake_inspect.views.words import nearest
 
 UNITS = {
@@ -81,15 +82,13 @@ def field_path(name: str, *, may_be_text: bool = False) -> tuple[str, ...]:
 
     `may_be_text`: text could stand there, too, if it had quotes.
     """
-    if name in FIELDS:
+    if name in KNOWN:
         return tuple(name.split("."))
     below = subfields(name)
     if below:
         names = listed([f"{name}.{field}" for field in below], "or")
         raise WhereError(f"{name} is an object; its fields are {names}")
-    quotes = f' Text stands in quotes, as in "{name}"' if may_be_text and "." not in name else ""
-    advice = f"{nearest(name, list(FIELDS))}{quotes}"
-    raise WhereError(f"there is no field {name}{'.' if advice else ''}{advice}")
+    raise WhereError(f"there is no field {name}{advice(name, may_be_text=may_be_text)}")
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ class _Parser:
         if sign is None:
             return left
         place = self.token.start
-        right = self.operand()
+        right = self.operand(left)
         self.check_kinds(sign, left, right, start, place)
         return Compare(sign, left, right)
 
@@ -158,14 +157,16 @@ class _Parser:
             return "not in"
         return None
 
-    def operand(self) -> Node:
+    def operand(self, beside: Node | None = None) -> Node:
+        """Read an operand; `beside` is what it is compared with, if that stands before it."""
         token = self.token
+        self.check_quotes(token, beside)
         if self.take("("):
             node: Node = self.deeper(self.either)
             self.expect(")")
             return node
         if self.take("["):
-            return Listing(tuple(self.deeper(self.items)))
+            return Listing(tuple(self.deeper(lambda: self.items(beside))))
         if token.kind == "number":
             self.advance()
             return Literal(self.number(token))
@@ -182,10 +183,10 @@ class _Parser:
         except WhereError as error:
             self.fail(str(error).rstrip("?"), token.start, token.end)
 
-    def items(self) -> list[Node]:
+    def items(self, beside: Node | None) -> list[Node]:
         items: list[Node] = []
         while not self.take("]"):
-            items.append(self.operand())
+            items.append(self.operand(beside))
             if not self.take(","):
                 self.expect("]")
                 break
@@ -227,13 +228,27 @@ class _Parser:
     def check_list(self, sign: str, field: Node, values: Sequence[Node], start: int) -> None:
         """Reject a comparison of a list with values, and suggest the form that tests whether it has one of them."""
         given = [one for one in values if isinstance(one, Literal) and one.value is not None]
-        if not isinstance(field, Field) or FIELDS[name := ".".join(field.path)] != "list" or not given:
+        if not isinstance(field, Field) or KNOWN[name := ".".join(field.path)] != "list" or not given:
             return
         end = self.end_before(start)
         self.check_objects(field, start, end)
         has, joined = ("not in", " and ") if sign in ("!=", "not in") else ("in", " or ")
         meant = joined.join(f"{spelled(one)} {has} {name}" for one in given)
         self.fail(f"{name} is a list: write {meant}", start, end)
+
+    def check_quotes(self, token: _Token, beside: Node | None) -> None:
+        """Reject text without quotes, and write the expression with them."""
+        if token.kind not in ("word", "number") or token.text in (*KEYWORDS, *CONSTANTS):
+            return
+        name = ".".join(beside.path) if isinstance(beside, Field) else ""
+        text = bare(self.text, token.start, token.text, name)
+        if not text:
+            return
+        end = token.start + len(text)
+        if name in CHOICES and text not in CHOICES[name]:
+            self.check_choice(Field(tuple(name.split("."))), Literal(text), token.start, "is never", end)
+        meant = " ".join(f'{self.text[: token.start]}"{text}"{self.text[end:]}'.split())
+        self.fail(f"text stands in quotes; write {meant}", token.start, end)
 
     def end_before(self, start: int) -> int:
         """Return where what begins at `start` ends, before the next token."""
@@ -242,7 +257,7 @@ class _Parser:
     def check_objects(self, field: Node, start: int, end: int) -> None:
         """Reject a list of objects where one of values is meant: no value is ever equal to an object."""
         name = ".".join(field.path) if isinstance(field, Field) else ""
-        if FIELDS.get(name) == "list" and (below := subfields(name)):
+        if KNOWN.get(name) == "list" and (below := subfields(name)):
             names = listed([f"{name}.{one}" for one in below], "or")
             self.fail(f"{name} is a list of objects; what they hold is in {names}", start, end)
 
@@ -251,12 +266,12 @@ class _Parser:
         if not isinstance(field, Field) or not isinstance(value, Literal) or value.value is None:
             return
         name = ".".join(field.path)
-        kind, given = FIELDS[name], kind_of(value.value)
+        kind, given = KNOWN[name], kind_of(value.value)
         if kind not in ("any", given):
             self.fail(f"{name} is a {kind}, not a {given}", place, self.token.start)
         self.check_choice(field, value, place, "is never")
 
-    def check_choice(self, field: Node, value: Node, place: int, never: str) -> None:
+    def check_choice(self, field: Node, value: Node, place: int, never: str, end: int | None = None) -> None:
         """Reject a word that a field, or a list of words, never has."""
         if not isinstance(field, Field) or not isinstance(value, Literal) or value.value is None:
             return
@@ -267,7 +282,7 @@ class _Parser:
                 hint = f"; it is {listed(choices, 'or')}"
             else:
                 hint = nearest(str(value.value), choices).replace(" Did", "; did").rstrip("?")
-            self.fail(f"{name} {never} {value.value}{hint}", place, self.token.start)
+            self.fail(f"{name} {never} {value.value}{hint}", place, self.token.start if end is None else end)
 
     def take(self, text: str) -> bool:
         """Consume the next token if it is this sign or keyword; return whether it was."""
@@ -312,5 +327,5 @@ def kind_of_node(node: Node) -> Kind | str:
     if isinstance(node, Literal):
         return kind_of(node.value)
     if isinstance(node, Field):
-        return FIELDS[".".join(node.path)]
+        return KNOWN[".".join(node.path)]
     return "list" if isinstance(node, Listing) else "flag"

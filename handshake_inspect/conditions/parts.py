@@ -1,8 +1,8 @@
 """The parts of connections that a condition or an order uses, and the connections for which a condition holds.
 
-In: paths of the contract, `Connections`. Out: contract objects that have the values at these paths, perhaps without
-others. Values from columns are written as in the JSON; connections with equal values share one object. For values too
-rare to have columns (see `json_lines`) the whole object is made.
+In: paths of the contract or of derived fields, `Connections`. Out: contract objects that have the values at these
+paths, perhaps without others. Values from columns are written as in the JSON; connections with equal values share one
+object. For values too rare to have columns (see `json_lines`) the whole object is made.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from handshake_inspect.cells import Cells, distinct, lines
 from handshake_inspect.conditions.condition import Condition, fields_of
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections
 from handshake_inspect.views.contract import Json, connection_object
 from handshake_inspect.views.fields import value_at
-from handshake_inspect.views.json_lines import OF_JUDGEMENT, with_lists
+from handshake_inspect.views.json_lines import OF_JUDGEMENT, numbers_or_null, with_lists
 from handshake_inspect.views.json_lists import LISTS, ListCells
 
 Streams = NDArray[np.int64]
@@ -44,12 +45,16 @@ def parts_of(paths: Iterable[Path], connections: Connections, streams: Streams) 
 
 def _parts(paths: Sequence[Path], lists: Sequence[ListCells], connections: Connections, streams: Streams) -> list[Json]:
     cells, apart = with_lists(connections, streams, lists)
+    lasted_ns = connections.lasted_ns(connections.rows_of(streams))
+    cells["duration"] = numbers_or_null(lasted_ns)
     spelled = [*{_spelled_part(path, cells) for path in paths}]
     texts = [_texts(path, cells, connections, streams) for path in spelled]
     made: dict[tuple[str, ...], Json] = {}
     rows: Iterable[tuple[str, ...]] = zip(*texts, strict=True) if texts else [()] * len(streams)
     # For some streams the cells do not hold all values.
-    whole = (connection_object(one) for one in connections.of_streams(streams[apart]))
+    durations = (None if one == NONE else one for one in lasted_ns[apart].tolist())
+    objects = (connection_object(one) for one in connections.of_streams(streams[apart]))
+    whole = (found | {"duration": lasted} for found, lasted in zip(objects, durations, strict=True))
     return [
         next(whole) if is_apart else made.get(values) or made.setdefault(values, _part(spelled, values))
         for values, is_apart in zip(rows, apart.tolist(), strict=True)

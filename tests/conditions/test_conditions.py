@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -21,9 +23,12 @@ from handshake_inspect.conditions.condition import (
     Or,
     evaluate,
 )
-from handshake_inspect.conditions.parser import WhereError, parse
+from handshake_inspect.conditions.known import KNOWN, MEANT
+from handshake_inspect.conditions.parser import WhereError, field_path, parse
+from handshake_inspect.screen.columns import columns_for
 from handshake_inspect.views.contract import connection_object
 from handshake_inspect.views.fields import CHOICES, FIELDS, subfields, value_at
+from handshake_inspect.views.table import connection_columns
 from tests.views.sessions import aborted, four_way
 
 FOUR_WAY = connection_object(four_way())
@@ -109,6 +114,30 @@ def test_null_is_neither_less_nor_greater() -> None:
         ("stream = 1", "cannot be read, == compares: stream »=« 1"),
         ("resets & stream", "cannot be read, write and: resets »&« stream"),
         ("stream # 1", "cannot be read: stream »#« 1"),
+        (
+            "teardown.kind == four-way",
+            'text stands in quotes; write teardown.kind == "four-way": teardown.kind == »four',
+        ),
+        (
+            "teardown.kind == aborted and stream",
+            'write teardown.kind == "aborted" and stream: teardown.kind == »aborted«',
+        ),
+        ("teardown.kind in [four-way]", 'text stands in quotes; write teardown.kind in ["four-way"]: '),
+        ("teardown.kind == four-wy", "teardown.kind is never four-wy; it is four-way, "),
+        ("half-open in findings.code", 'text stands in quotes; write "half-open" in findings.code: »half-open« in'),
+        ("originator.ip == 10.0.0.1", 'text stands in quotes; write originator.ip == "10.0.0.1": '),
+        ("originator.ip == 2001:db8::1", 'text stands in quotes; write originator.ip == "2001:db8::1": '),
+        ("capture == some/file.pcap", 'text stands in quotes; write capture == "some/file.pcap": '),
+        ("teardown.kind == teardown.knd", "there is no field teardown.knd. Did you mean teardown.kind"),
+        (
+            "port == 443",
+            "no field port; that is originator.port or responder.port; --port is for either end: »port« ==",
+        ),
+        ('host == "::1"', "no field host; that is originator.ip or responder.ip; --net is for either end: "),
+        ("RTT > 1s", "there is no field RTT; that is handshake.initial_rtt_ns: »RTT« > 1s"),
+        ("lasted > 1s", "there is no field lasted; that is duration: »lasted« > 1s"),
+        ('closed == "aborted"', "there is no field closed; that is teardown.kind: "),
+        ("octets > 4", "octets is an object; its fields are octets.originator or octets.responder: "),
         ("__import__('os')", "there is no field __import__"),
         ("stream not 4", 'expected "in" after "not"'),
         ("", "expected a field"),
@@ -144,6 +173,26 @@ def test_any_sequence_of_words_is_parsed_or_refused(words: list[str]) -> None:
         return
     for found in (FOUR_WAY, ABORTED):
         assert condition.holds(found) in (True, False)
+
+
+@pytest.mark.parametrize("meant", MEANT.values())
+def test_names_that_are_no_fields_lead_to_fields(meant: Sequence[str]) -> None:
+    assert {*meant} <= {*KNOWN}
+
+
+def test_names_that_have_a_meaning_are_no_fields() -> None:
+    assert not {*MEANT} & {*KNOWN}
+
+
+def test_every_heading_of_our_tables_leads_to_a_field() -> None:
+    titles = [one.title for one in connection_columns(2)]
+    for is_live in (True, False):
+        titles += [one.title for one in columns_for(is_live=is_live, captures=2)]
+    for title in titles:
+        try:
+            field_path(title)
+        except WhereError as error:
+            assert re.search("that is|its fields are", str(error))
 
 
 NUMBER_FIELDS = sorted(name for name, kind in FIELDS.items() if kind == "number")

@@ -10,9 +10,11 @@ import pytest
 from handshake_inspect.conditions import parts
 from handshake_inspect.conditions.parser import parse
 from handshake_inspect.conditions.parts import parts_of, streams_where
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.inspector import inspect
-from handshake_inspect.views.contract import connection_object
+from handshake_inspect.views.contract import Json, connection_object
 from handshake_inspect.views.fields import value_at
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -33,6 +35,8 @@ CONDITIONS = [
     '"RST" in resets.reason or icmp_errors or time_wait.outcome == ["reused"]',
     "time_wait and not findings",
     "true",
+    "duration > 300ms and duration <= 2s",
+    "duration == null or last_frame > 2",
 ]
 
 
@@ -50,8 +54,22 @@ def test_it_holds_of_the_same_connections(
     monkeypatch.setattr(parts, "BLOCK_CONNECTIONS", block)
     condition = parse(text)
     found = np.concatenate([*streams_where(condition, connections, connections.streams)]).tolist()
-    assert found == [one.stream for one in connections if condition.holds(connection_object(one))]
+    assert found == [one.stream for one in connections if condition.holds(with_duration(connections, one))]
     assert len(found) > 0
+
+
+def with_duration(connections: Connections, one: Connection) -> Json:
+    (lasted_ns,) = connections.lasted_ns(connections.rows_of(np.array([one.stream]))).tolist()
+    return connection_object(one) | {"duration": None if lasted_ns == NONE else lasted_ns}
+
+
+def test_a_duration_is_from_the_first_segment_to_the_last(connections: Connections) -> None:
+    for streams, found in parts_of([("duration",)], connections, connections.streams):
+        for stream, part in zip(streams.tolist(), found, strict=True):
+            one = connections[stream]
+            assert part["duration"] in (one.last_ns - one.first_ns, None)
+    chosen = np.concatenate([*streams_where(parse("duration >= 0"), connections, connections.streams)])
+    assert len(chosen) > len(connections) // 2
 
 
 def test_no_object_is_made_of_a_connection_whose_fields_stand_in_columns(
