@@ -34,7 +34,7 @@ from handshake_inspect.conditions.condition import (
     Or,
     kind_of,
 )
-from handshake_inspect.conditions.known import KNOWN, advice, bare
+from handshake_inspect.conditions.known import KNOWN, advice, bare, never
 from handshake_inspect.quantities import listed
 from handshake_inspect.views.fields import CHOICES, Kind, subfields
 from handshake_inspect.views.words import nearest
@@ -46,10 +46,12 @@ UNITS = {
 CONSTANTS = {"true": True, "false": False, "null": None}
 KEYWORDS = ("and", "or", "not", "in")
 #: Most allowed words of a field that an error message lists in full.
-CHOICES_TOLD = 12
+CHOICES_TOLD = 13
 #: Greatest nesting of parentheses and nots; more is a mistake, and would exhaust Python's stack.
 DEEPEST = 64
 
+#: The same comparison from the other side.
+MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 #: What is meant by signs of other languages.
 OTHER_SIGNS = {"=": ", == compares", "&": ", write and", "|": ", write or", "!": ", write not"}
 
@@ -216,6 +218,7 @@ class _Parser:
                 self.check_list(sign, left, right.items, start)
                 for item in right.items:
                     self.check_value(left, item, place)
+                    self.check_never("==" if sign == "in" else sign, left, item, place)
             elif kind_of_node(right) in ("number", "flag"):
                 self.fail(f'"{sign}" needs a list or a text on its right', place)
             self.check_objects(right, place, self.end_before(place))
@@ -224,6 +227,7 @@ class _Parser:
         for one, other, at in ((left, right, place), (right, left, start)):
             self.check_list(sign, one, (other,), start)
             self.check_value(one, other, at)
+            self.check_never(sign if one is left else MIRRORED.get(sign, sign), one, other, at)
 
     def check_list(self, sign: str, field: Node, values: Sequence[Node], start: int) -> None:
         """Reject a comparison of a list with values, and suggest the form that tests whether it has one of them."""
@@ -271,18 +275,27 @@ class _Parser:
             self.fail(f"{name} is a {kind}, not a {given}", place, self.token.start)
         self.check_choice(field, value, place, "is never")
 
-    def check_choice(self, field: Node, value: Node, place: int, never: str, end: int | None = None) -> None:
+    def check_never(self, sign: str, field: Node, value: Node, place: int) -> None:
+        """Reject a comparison that is true of no value that the field can have."""
+        if not isinstance(field, Field) or not isinstance(value, Literal):
+            return
+        if why := never(".".join(field.path), sign, value.value):
+            self.fail(why, place, self.end_before(place))
+
+    def check_choice(self, field: Node, value: Node, place: int, says: str, end: int | None = None) -> None:
         """Reject a word that a field, or a list of words, never has."""
         if not isinstance(field, Field) or not isinstance(value, Literal) or value.value is None:
             return
         name = ".".join(field.path)
         if name in CHOICES and value.value not in CHOICES[name]:
             choices = list(CHOICES[name])
+            if says == "never has" and KNOWN[name] == "text" and any(str(value.value) in one for one in choices):
+                return  # a part of a word is in it
             if len(choices) <= CHOICES_TOLD:
                 hint = f"; it is {listed(choices, 'or')}"
             else:
                 hint = nearest(str(value.value), choices).replace(" Did", "; did").rstrip("?")
-            self.fail(f"{name} {never} {value.value}{hint}", place, self.token.start if end is None else end)
+            self.fail(f"{name} {says} {value.value}{hint}", place, self.token.start if end is None else end)
 
     def take(self, text: str) -> bool:
         """Consume the next token if it is this sign or keyword; return whether it was."""

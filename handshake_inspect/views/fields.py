@@ -7,10 +7,12 @@ through a list of objects (`findings.code`) means the list of all its values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from handshake_inspect.connections.connection import Outcome
 from handshake_inspect.connections.deciding.found import Severity
 from handshake_inspect.findings.catalogue import BY_CODE
+from handshake_inspect.tcp.states import StateName
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
 
 Kind = Literal["number", "text", "flag", "list", "any"]
@@ -119,6 +121,8 @@ FIELDS: Mapping[str, Kind] = {
     "completeness": "number",
 }
 
+#: Zeek's verdicts, as its documentation of conn.log lists them.
+CONN_STATES = ("S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH")
 _ENDS = ("originator", "responder", "both")
 #: Fields that hold one of a few words: a misspelt word would silently match nothing.
 CHOICES: Mapping[str, Sequence[str]] = {
@@ -128,6 +132,10 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "teardown.kind": TEARDOWN_KINDS,
     "teardown.closed_first": _ENDS,
     "teardown.reset_by": _ENDS,
+    "conn_state": CONN_STATES,
+    **dict.fromkeys(("states.originator", "states.responder"), get_args(StateName)),
+    "time_wait.owner": ("originator", "responder"),
+    "time_wait.outcome": get_args(Outcome),
     "findings.code": tuple(BY_CODE),
     "findings.severity": tuple(one.word for one in Severity),
 }

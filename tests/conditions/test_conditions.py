@@ -23,16 +23,16 @@ from handshake_inspect.conditions.condition import (
     Or,
     evaluate,
 )
-from handshake_inspect.conditions.known import KNOWN, MEANT
-from handshake_inspect.conditions.parser import WhereError, field_path, parse
+from handshake_inspect.conditions.known import KNOWN, MEANT, never
+from handshake_inspect.conditions.parser import MIRRORED, WhereError, field_path, parse
 from handshake_inspect.screen.columns import columns_for
 from handshake_inspect.views.contract import connection_object
 from handshake_inspect.views.fields import CHOICES, FIELDS, subfields, value_at
 from handshake_inspect.views.table import connection_columns
 from tests.views.sessions import aborted, four_way
 
-FOUR_WAY = connection_object(four_way())
-ABORTED = connection_object(aborted())
+FOUR_WAY = connection_object(four_way()) | {"duration": 0}
+ABORTED = connection_object(aborted()) | {"duration": None}
 
 TRUE_OF_FOUR_WAY = [
     'teardown.kind == "four-way"',
@@ -56,6 +56,10 @@ TRUE_OF_FOUR_WAY = [
     '"F" in history',
     "octets.originator > -1",
     "1 == 1 and not null",
+    '"way" in handshake.kind and "S" in conn_state',
+    "octets.originator >= 0 and octets.originator != -1 and responder.port < 70000",
+    'originator.ip != "10.0.0.0/8" and "127." in originator.ip',
+    "octets.originator > 1.5 and first_ns > -1 and duration >= 0",
 ]
 
 
@@ -138,6 +142,24 @@ def test_null_is_neither_less_nor_greater() -> None:
         ("lasted > 1s", "there is no field lasted; that is duration: »lasted« > 1s"),
         ('closed == "aborted"', "there is no field closed; that is teardown.kind: "),
         ("octets > 4", "octets is an object; its fields are octets.originator or octets.responder: "),
+        ('conn_state == "SFX"', "conn_state is never SFX; it is S0, S1, SF, REJ, "),
+        ('"X" in conn_state', "conn_state never has X; "),
+        ('"TIME_WAIT" in states.originator', "states.originator never has TIME_WAIT; it is CLOSED, "),
+        ('"over" in time_wait.outcome', "time_wait.outcome never has over; it is not-captured, "),
+        (
+            'originator.ip == "127.0.0.0/8"',
+            'originator.ip is an address, not a network: use --net 127.0.0.0/8: originator.ip == »"127.0.0.0/8"«',
+        ),
+        ('responder.ip in ["localhost"]', "responder.ip is an address of IPv4 or IPv6, and localhost is none: "),
+        ('"2001:DB8::1" == responder.ip', 'responder.ip is written 2001:db8::1: »"2001:DB8::1" == responder.ip«'),
+        ("originator.port == 70000", "originator.port is from 0 to 65535: originator.port == »70000«"),
+        ("responder.port in [80, 70000]", "responder.port is from 0 to 65535: "),
+        ("octets.originator < 0", "octets.originator is 0 or more: octets.originator < »0«"),
+        ("0 > octets.originator and stream", "octets.originator is 0 or more: »0 > octets.originator« and stream"),
+        ("octets.originator <= -1", "octets.originator is 0 or more: "),
+        ("responder.port > 65535", "responder.port is from 0 to 65535: "),
+        ("completeness >= 64", "completeness is from 0 to 63: "),
+        ("stream == 1.5", "stream is a whole number: "),
         ("__import__('os')", "there is no field __import__"),
         ("stream not 4", 'expected "in" after "not"'),
         ("", "expected a field"),
@@ -206,6 +228,16 @@ def field(names: list[str]) -> st.SearchStrategy[Node]:
     return st.sampled_from(names).map(lambda name: Field(tuple(name.split("."))))
 
 
+def may_be_true(one: Compare) -> bool:
+    """Is it none of the comparisons that are refused because they never hold?"""
+    pairs = ((one.sign, one.left, one.right), (MIRRORED.get(one.sign, one.sign), one.right, one.left))
+    return not any(
+        never(".".join(left.path), sign, right.value)
+        for sign, left, right in pairs
+        if isinstance(left, Field) and isinstance(right, Literal)
+    )
+
+
 numbers: st.SearchStrategy[Node] = st.integers(-10, 10**10).map(Literal) | field(NUMBER_FIELDS)
 texts: st.SearchStrategy[Node] = st.text("ab'\"\\ SF.-", max_size=5).map(Literal) | field(TEXT_FIELDS)
 literals: st.SearchStrategy[Node] = st.sampled_from(["SYN-SENT", "originator", "x", 1]).map(Literal)
@@ -213,8 +245,8 @@ listings: st.SearchStrategy[Node] = st.lists(literals, max_size=3).map(lambda it
 signs = st.sampled_from(COMPARISONS)
 membership = st.sampled_from(["in", "not in"])
 comparisons: st.SearchStrategy[Node] = (
-    st.builds(Compare, signs, numbers, numbers)
-    | st.builds(Compare, signs, texts, texts)
+    st.builds(Compare, signs, numbers, numbers).filter(may_be_true)
+    | st.builds(Compare, signs, texts, texts).filter(may_be_true)
     | st.builds(Compare, membership, literals, listings | field(LIST_FIELDS))
 )
 nodes: st.SearchStrategy[Node] = st.recursive(

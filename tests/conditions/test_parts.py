@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from handshake_inspect.conditions import parts
+from handshake_inspect.conditions.known import RANGES
 from handshake_inspect.conditions.parser import parse
 from handshake_inspect.conditions.parts import parts_of, streams_where
 from handshake_inspect.connections.connection import Connection
@@ -15,7 +16,7 @@ from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.inspector import inspect
 from handshake_inspect.views.contract import Json, connection_object
-from handshake_inspect.views.fields import value_at
+from handshake_inspect.views.fields import CHOICES, value_at
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 
@@ -70,6 +71,24 @@ def test_a_duration_is_from_the_first_segment_to_the_last(connections: Connectio
             assert part["duration"] in (one.last_ns - one.first_ns, None)
     chosen = np.concatenate([*streams_where(parse("duration >= 0"), connections, connections.streams)])
     assert len(chosen) > len(connections) // 2
+
+
+@pytest.mark.parametrize("path", CHOICES)
+def test_a_field_of_few_words_has_no_other_word(connections: Connections, path: str) -> None:
+    for _, found in parts_of([tuple(path.split("."))], connections, connections.streams):
+        for part in found:
+            value = value_at(part, path.split("."))
+            words = value if isinstance(value, list) else [value]
+            assert {*words} - {None} <= {*CHOICES[path]}
+
+
+def test_numbers_are_in_their_range(connections: Connections) -> None:
+    for path in RANGES:
+        least, greatest = RANGES[path]
+        for _, found in parts_of([tuple(path.split("."))], connections, connections.streams):
+            numbers = {value_at(part, path.split(".")) for part in found} - {None}
+            frames = {one for one in numbers if not isinstance(one, list)}
+            assert all(one >= least and (greatest is None or one <= greatest) for one in frames)
 
 
 def test_no_object_is_made_of_a_connection_whose_fields_stand_in_columns(
