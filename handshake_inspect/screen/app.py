@@ -252,9 +252,7 @@ class ConnectionsApp(ListAndText):
 
     def action_dark_or_light(self) -> None:
         """Change from dark to light, or back."""
-        self._wear(Colours(not self.colours.is_dark, self.colours.has_colour))
-        self.refresh(layout=True)
-        self._tell()
+        self._wear_at_once(Colours(not self.colours.is_dark, self.colours.has_colour))
 
     def action_interrupt(self) -> None:
         """Hand Ctrl-C on to the command that is watched; end the screen if there is none."""

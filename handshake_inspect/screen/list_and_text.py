@@ -27,6 +27,7 @@ from handshake_inspect.screen.rates import Rates
 from handshake_inspect.screen.reading import TextPane
 from handshake_inspect.screen.sight import ListSnapshot, Source, Streams
 from handshake_inspect.screen.telling import ShownText
+from handshake_inspect.screen.terminal import GroundTold
 from handshake_inspect.views.escape import printable
 
 #: How often the screen looks for something new, and how often it redraws what changes with the clock.
@@ -196,6 +197,17 @@ class ListAndText(App[None]):
         self.colours = colours
         self.ansi_theme_dark = self.ansi_theme_light = colours.ansi()
         self.theme = colours.name
+
+    @on(GroundTold)
+    def _take_ground(self, event: GroundTold) -> None:
+        """Wear the colours for the ground of a terminal that answered late."""
+        if event.is_light == self.colours.is_dark:
+            self._wear_at_once(Colours(not event.is_light, self.colours.has_colour))
+
+    def _wear_at_once(self, colours: Colours) -> None:
+        self._wear(colours)
+        self.refresh(layout=True)
+        self._tell()
 
     def _place(self, width: int) -> None:
         is_beside = width >= SIDE_BY_SIDE

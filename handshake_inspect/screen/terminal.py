@@ -2,7 +2,7 @@
 
 In: standard input and output. Out: `Colours` that suit the terminal; a driver that draws on standard output, where
 results belong, and reads from the terminal even if standard input is a pipe. An answer of a slow terminal that comes
-too late is not taken for keys.
+too late is not taken for keys; the screen takes its colours from it then.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from textual.message import Message
 
 from handshake_inspect.screen.colours import Colours
 
-#: How long a terminal may take to say which colour its ground has. All answer; one that is far away takes its time.
-ANSWER_S = 1.0
+#: How long the screen waits for a terminal to say which colour its ground has: one that is farther away says it late.
+ANSWER_S = 0.25
 #: How long an answer may come after that, when the screen is there.
 LATE_S = 10.0
 #: The end of the answer that all terminals give, to the question what they are (DA1).
@@ -120,6 +120,14 @@ def terminal_as_input() -> Iterator[None]:
         os.close(terminal)
 
 
+class GroundTold(Message):
+    """The terminal has said late whether its ground is light."""
+
+    def __init__(self, is_light: bool) -> None:
+        self.is_light = is_light
+        super().__init__()
+
+
 class LateAnswer:
     """Knows the answer of a terminal among keys: Textual does not, and hands its signs on one by one."""
 
@@ -127,6 +135,10 @@ class LateAnswer:
         self._until_s = time.monotonic() + LATE_S if is_owed else 0.0
         #: What of an answer has come.
         self._come = ""
+        #: The ground of the terminal is light, as far as it has said so.
+        self.is_light: bool | None = None
+        #: No more of it comes.
+        self.is_over = False
 
     def has(self, sign: str | None) -> bool:
         """Is this sign one of an answer that was owed? The last one is the `c` of `ESC [ ? 62 c`."""
@@ -134,8 +146,9 @@ class LateAnswer:
             return False
         self._come = next((one for one in (f"{self._come}{sign}", f"{sign}") if COMING.fullmatch(one)), "")
         is_part = bool(self._come)
+        self.is_light = said_light(self._come.encode())
         if is_part and self._come.endswith("c") and "?" in self._come:
-            self._come, self._until_s = "", 0.0
+            self._come, self._until_s, self.is_over = "", 0.0, True
         return is_part
 
 
@@ -158,9 +171,11 @@ def driver(*, owes_answer: bool = False) -> type[Driver] | None:
             self._late = LateAnswer(is_owed=owes_answer)
 
         def process_message(self, message: Message) -> None:
-            """Hand on a message from the terminal, unless it is part of a late answer."""
+            """Hand on a message from the terminal; of a late answer what it says, when that is whole."""
             if not (isinstance(message, events.Key) and self._late.has(message.character)):
                 super().process_message(message)
+            elif self._late.is_light is not None and self._late.is_over:
+                super().process_message(GroundTold(self._late.is_light))
 
     return OnStandardOutput
 

@@ -22,7 +22,8 @@ from textual._xterm_parser import XTermParser
 
 from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.world import in_private_world
-from handshake_inspect.screen.terminal import LateAnswer, said_light
+from handshake_inspect.screen.terminal import LateAnswer, colours_of_terminal, said_light
+from handshake_inspect.views import palette
 from tests.cli.running import PCAPS, REPOSITORY
 from tests.cli.test_sniff import TALK, talk
 from tests.lab.privileges import needs_private_world
@@ -216,6 +217,29 @@ def test_an_answer_in_two_parts_is_no_key_either(monkeypatch: pytest.MonkeyPatch
         time.sleep(2 * constants.ESCAPE_DELAY)  # then the parser knows that no more of a sequence comes
         keys += [one for one in parser.tick() if isinstance(one, events.Key)]
     assert "".join(one.character or "" for one in keys if not late.has(one.character)) == "/[2001"
+
+
+def test_a_terminal_that_says_nothing_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a second, before anything stood there."""
+    here, there = pty.openpty()
+    with os.fdopen(there, "r+b", buffering=0) as terminal, os.fdopen(os.dup(there), "w") as output:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        monkeypatch.setattr(sys, "stdin", terminal)
+        monkeypatch.setattr(sys, "stdout", output)
+        begin_s = time.monotonic()
+        suited = colours_of_terminal()
+        assert time.monotonic() - begin_s < 0.5
+        assert suited.owes_answer
+    os.close(here)
+
+
+def test_the_screen_takes_its_colours_from_a_late_answer() -> None:
+    light_ground = b";".join(b"%d" % part for part in bytes.fromhex(palette.LIGHT["bg"].removeprefix("#")))
+    keys: list[tuple[bytes, bytes]] = [(b"SYN-RECEIVED", LIGHT), (light_ground, b"q")]
+    code, written = on_terminal(
+        [*BROWSE, str(PCAPS / "four-way.pcap")], keys, answers=False, environment={"COLORTERM": "truecolor"}
+    )
+    assert code == 0, written
 
 
 @pytest.mark.parametrize(
