@@ -14,25 +14,45 @@ from handshake_inspect.screen.lines import keys, parted
 from handshake_inspect.screen.sight import ListSnapshot, Source, Traffic
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.short_sockets import ARROW
-from handshake_inspect.views.table import cell_width
+from handshake_inspect.views.table import cell_width, cut_end, cut_path
 
+#: To what the name of the source and the filter are cut at most.
+SHORTEST = 12
 #: What a line that is typed may be, by what it is asked for.
 HINTS = {"filter": "words (443 half-open), or a condition (octets.originator > 1k)", "find": "words, or a condition"}
 
 
-def heading(source: Source, sight: ListSnapshot, listed: int, filter_: str) -> list[Piece]:
-    """Return the first line: the source, its counts, and how many are `listed` by the filter."""
+def heading(source: Source, sight: ListSnapshot, listed: int, filter_: str, room: int) -> list[Piece]:
+    """Return the first line: the source, its counts, and how many are `listed` by the filter.
+
+    Where there is too little room, the name of the source is cut first, then the filter.
+    """
     held, traffic = len(sight.connections), sight.traffic
     connections = counted(held, "connection") if listed == held else f"{listed:,} of {counted(held, 'connection')}"
-    return parted([
-        [(printable(source.title), "bold")],
-        [(connections, "")],
-        [(f"{traffic.let_go:,} over and let go", "muted")] if traffic is not None and traffic.let_go else [],
-        _datagrams(traffic),
-        [("filter ", "muted"), (filter_, "accent")] if filter_ else [],
-        [(source.ended, "closing")] if source.ended else [],
-        _remarks(source),
-    ])  # fmt: skip
+    name, filter_ = printable(source.title), printable(filter_)
+
+    def line() -> list[Piece]:
+        return parted([
+            [(name, "bold")],
+            [(connections, "")],
+            [(f"{traffic.let_go:,} over and let go", "muted")] if traffic is not None and traffic.let_go else [],
+            _datagrams(traffic),
+            [("filter ", "muted"), (filter_, "accent")] if filter_ else [],
+            [(source.ended, "closing")] if source.ended else [],
+            _remarks(source),
+        ])  # fmt: skip
+
+    def fitting(text: str) -> int:
+        return max(room - width_of(line()) + cell_width(text), SHORTEST)
+
+    name = (cut_path if "/" in name else cut_end)(name, fitting(name))
+    filter_ = cut_end(filter_, fitting(filter_))
+    return line()
+
+
+def width_of(pieces: Sequence[Piece]) -> int:
+    """Return how many terminal columns these pieces take."""
+    return sum(cell_width(text) for text, _ in pieces)
 
 
 def _datagrams(traffic: Traffic | None) -> list[Piece]:
@@ -70,7 +90,7 @@ def commands(room: int, beside: Sequence[Piece], *, is_live: bool) -> list[Piece
     pairs = [("?", "help"), ("q", "quit"), ("/", "filter"), ("s", "sort"), ("e", "findings"), ("w", "write")]
     if is_live:
         pairs[3:4] = [("p", "pause")]
-    return keys(pairs, room - sum(cell_width(text) for text, _ in beside))
+    return keys(pairs, room - width_of(beside) - bool(beside))
 
 
 def title(connection: Connection, shows: str, room: int, *, with_output: bool) -> list[Piece]:

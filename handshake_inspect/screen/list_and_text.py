@@ -18,7 +18,7 @@ from textual.containers import Container
 
 from handshake_inspect.screen.arranging import Order, OutdatedError, Query, arranged
 from handshake_inspect.screen.asking import Prompt
-from handshake_inspect.screen.captions import commands, heading, hints, losses
+from handshake_inspect.screen.captions import commands, heading, hints, losses, width_of
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.columns import Piece
 from handshake_inspect.screen.lines import Line
@@ -29,6 +29,7 @@ from handshake_inspect.screen.sight import ListSnapshot, Source, Streams
 from handshake_inspect.screen.telling import ShownText
 from handshake_inspect.screen.terminal import GroundTold
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.table import cell_width
 
 #: How often the screen looks for something new, and how often it redraws what changes with the clock.
 LOOK_S, DRAW_S = 0.1, 0.25
@@ -127,7 +128,8 @@ class ListAndText(App[None]):
         if self.source.is_live and self.paused_ns is None:
             self.list.refresh_changed()
         paused: list[Piece] = [("PAUSED", "warn")] if self.paused_ns is not None else []
-        self.head.show(heading(self.source, self.sight, len(self.list.streams), self.query_.text), paused)
+        room = self.head.room - width_of(paused) - len(paused)
+        self.head.show(heading(self.source, self.sight, len(self.list.streams), self.query_.text, room), paused)
         self.foot.show(*self._footing())
 
     def _again(self) -> None:
@@ -174,7 +176,8 @@ class ListAndText(App[None]):
         text, role, until_s = self._said
         right = losses(self.sight.traffic, self._rates.segments)
         if time.monotonic() < until_s:
-            return [(text, role)], right
+            has_room = cell_width(text) + width_of(right) < self.foot.room
+            return [(text, role)], right if has_room else []
         if self.asking.what:
             return hints(self.asking.what), right
         return commands(self.foot.room, right, is_live=self.source.is_live), right

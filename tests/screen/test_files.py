@@ -343,6 +343,24 @@ def test_damage_is_told_and_what_is_no_tcp(tmp_path: Path) -> None:
         show(udp, check_udp)
 
 
+def test_a_long_name_and_a_long_filter_leave_room_for_the_rest(tmp_path: Path) -> None:
+    """At 80 columns the line ended in `● 8 remarks  i`."""
+    folder = tmp_path / ("of-a-long-name-" * 4)
+    folder.mkdir()
+    (folder / "cut-in-the-middle.pcap").write_bytes((PCAPS / "four-way.pcap").read_bytes()[:300])
+
+    async def check(shown: Shown) -> None:
+        assert shown.app.head.render_line(0).text.strip().endswith("✗ damaged  i tells")
+        assert "middle.pcap  ·  1 connection" in shown.app.head.render_line(0).text
+        await shown.press("slash")
+        await shown.type("originator.port > 0 and responder.port > 0 and octets.originator >= 0")
+        await shown.until(lambda: "filter originator" in shown.app.head.render_line(0).text)
+        assert shown.app.head.render_line(0).text.strip().endswith("…  ·  ✗ damaged  i tells")
+
+    with files_of(["cut-in-the-middle.pcap"], folder) as cut:
+        show(cut, check, (80, 24))
+
+
 def test_a_filter_that_leaves_out_what_was_chosen_begins_above(source: Files) -> None:
     other = int(source.sight.streams[2])
 

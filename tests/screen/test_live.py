@@ -140,6 +140,26 @@ def test_what_was_dropped_and_how_much_comes_stands_below() -> None:
     show_live(feed, check)
 
 
+def test_what_is_said_has_the_whole_line() -> None:
+    """At 80 columns `0 segments/s` stood beside the first 51 of it."""
+    feed = Feed()
+    feed.put(*frames_of("four-way.pcap"))
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: shown.app.list.stream == 0 and "pause" in shown.app.foot.render_line(0).text)
+        assert "…" not in shown.app.foot.render_line(0).text
+        await shown.press("c")
+        said = "nobody else can see a live capture: w writes the connection to a file"
+        assert shown.app.foot.render_line(0).text.strip() == said
+        await shown.press("w")
+        await shown.type("/nowhere/x.pcap")
+        await shown.until(lambda: "cannot be written: No such file or" in shown.app.foot.render_line(0).text)
+        await shown.press("down")
+        assert "segments/s" in shown.app.foot.render_line(0).text
+
+    show_live(feed, check, size=(80, 24))
+
+
 def test_what_was_seen_is_written_all_of_it_or_one_connection(tmp_path: Path) -> None:
     feed = Feed()
     feed.put(*frames_of("four-way.pcap"), *frames_of("refused.pcap"))
