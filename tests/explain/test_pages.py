@@ -26,7 +26,7 @@ from handshake_inspect.tcp.states import State
 PAGES = sorted(written_pages(), key=lambda page: page.name)
 TOPICS = Topics(PAGES)
 WIDTHS = (60, 100)
-#: A ladder and the state diagram need so many columns, however narrow the terminal.
+#: A ladder, the state diagram and commands to be copied need so many columns, however narrow the terminal.
 PICTURE_MIN = 80
 
 
@@ -45,7 +45,7 @@ def test_a_page_is_drawn_and_fits_the_terminal_and_ends_with_its_sources(page: P
     for width in WIDTHS:
         lines = [line.plain for line in page_lines(prose, width)]
         assert not [line for line in lines if cell_len(line) > width]
-    for picture in (block for block in page.blocks if isinstance(block, drawn)):
+    for picture in (block for block in page.blocks if isinstance(block, Verbatim | drawn)):
         assert max(line.cell_len for line in block_lines(picture, WIDTHS[0], WIDTHS[0])) <= PICTURE_MIN
     end = lines[len(lines) - lines[::-1].index("") :]
     assert page.sources
