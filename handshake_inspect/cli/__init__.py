@@ -125,7 +125,7 @@ class Commands(Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-@click.group(cls=Commands, context_settings=CONTEXT, invoke_without_command=True, subcommand_metavar="COMMAND ...")
+@click.group(cls=Commands, context_settings=CONTEXT, invoke_without_command=True)
 @click.version_option(package_name="handshake-inspect", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:

@@ -56,7 +56,7 @@ def options_of_both(half_close: str) -> Iterable[Callable[[F], F]]:
     )  # fmt: skip
 
 
-@click.group("echo", cls=Group, subcommand_metavar="PROGRAM ...")
+@click.group("echo", cls=Group)
 def command() -> None:
     """Serve and connect by hand: the echo programs of the tutorials, and a chat.
 

@@ -10,7 +10,7 @@ from handshake_inspect.cli.bounds import PORT, Seconds, Whole
 from handshake_inspect.cli.groups import Group
 
 
-@click.group("chat", cls=Group, subcommand_metavar="PROGRAM ...")
+@click.group("chat", cls=Group)
 def chat() -> None:
     """Talk with several people through one UDP server.
 

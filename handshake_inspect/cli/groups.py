@@ -11,7 +11,10 @@ INTERRUPTED = 130
 
 
 class Group(click.Group):
-    """A group of this command line."""
+    """A group of this command line. The usage of all ends alike."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **{"subcommand_metavar": "COMMAND ...", **more})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Without arguments, print the help on standard output, as no error."""

@@ -385,6 +385,12 @@ def test_colour_and_width_follow_the_terminal() -> None:
     assert b"\x1b[" not in run("show", ECHO).stdout.encode()
 
 
+@pytest.mark.parametrize("group", [[], ["echo"], ["echo", "chat"], ["lab"], ["timewait"]])
+def test_the_usage_of_all_groups_has_one_form(group: list[str]) -> None:
+    usage = run(*group, "--help").stdout.splitlines()[0]
+    assert usage == f"Usage: {' '.join(['handshake-inspect', *group])} [OPTIONS] COMMAND ..."
+
+
 def test_only_a_terminal_is_told_what_it_is_too_narrow_for() -> None:
     arguments = ["read", ECHO, str(PCAPS / "udp.pcap"), "--udp"]
     said = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(arguments).decode())
