@@ -138,6 +138,27 @@ def _told(table: KeptDatagrams, kind: Rows, each: Rows) -> DatagramCounts:
     )
 
 
+def shared(table: KeptDatagrams, numbers: Rows, conversations: int) -> Mask:
+    """Mark the rows of stretches that several captures show, which they may have copies of. Shape (n,)."""
+    stretch, _ = _stretches(table, numbers, conversations)
+    order = np.argsort(stretch, kind="stable")
+    begin = first_of_runs(stretch[order])
+    found = np.zeros(len(order), np.bool_)
+    if len(order):
+        capture = table["capture"][order]
+        several = np.minimum.reduceat(capture, begin) != np.maximum.reduceat(capture, begin)
+        found[order] = np.repeat(several, np.diff(begin, append=len(order)))
+    return found
+
+
+def misjudged(table: KeptDatagrams, numbers: Rows, conversations: int) -> bool:
+    """Was an exchange folded of which another capture has a part, as its datagrams show later?"""
+    if not len(table) or (table["capture"] == table["capture"][0]).all():
+        return False
+    folded = (table["runs"] != 1) | (table["shown_before"] > 0)
+    return bool((shared(table, numbers, conversations) & folded).any())
+
+
 def _stretches(table: KeptDatagrams, numbers: Rows, conversations: int) -> tuple[Rows, Rows]:
     """Number the stretches of conversations that several captures may show; return that of each row, and whose each is.
 

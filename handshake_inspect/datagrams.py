@@ -1,8 +1,10 @@
 """Keeps the UDP datagrams of a run, and the ICMP errors about them, until somebody asks what they were.
 
 In: rows as they are decoded. Out: tables of what is kept: of a long exchange the datagrams in the middle are folded
-into the one before of their sender that stays. Of a capture that does not end exchanges leave that have been quiet for
-as long as a NAT should keep them (RFC 4787 REQ-5: two minutes at the least, five are RECOMMENDED), the quietest first.
+into the one before of their sender that stays; in a run of several captures only of exchanges so long that captures
+which follow each other are not looked at for copies of them (`datagram_runs`). Of a capture that does not end exchanges
+leave that have been quiet for as long as a NAT should keep them (RFC 4787 REQ-5: two minutes at the least, five are
+RECOMMENDED), the quietest first.
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ from numpy.typing import DTypeLike
 
 from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.conversations import Conversations
-from handshake_inspect.connections.copies.packets import COPY_WITHIN_NS, LOOPBACK_WITHIN_NS
+from handshake_inspect.connections.copies.packets import COPY_WITHIN_NS, LOOPBACK_WITHIN_NS, in_capture
 from handshake_inspect.connections.copies.runs import MOST_COPIES
 from handshake_inspect.connections.endless.retention import LetGo, Retention
 from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.splitting.split import first_of
-from handshake_inspect.datagram_runs import KeptDatagrams, told
+from handshake_inspect.datagram_runs import IDS_REPEAT, KeptDatagrams, shared, told
 from handshake_inspect.pairs import keys_of
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN, DatagramTable, IcmpErrorTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
@@ -48,9 +50,12 @@ class Datagrams:
 
     def __init__(self, clock: RunClock, *, fold: bool = False) -> None:
         self._clock = clock
-        #: Are long exchanges folded as they come? Not in a run of several captures: another one, of another clock, may
-        #: show any datagram again, and whether it is a copy only all of them tell.
+        #: Are long exchanges folded as they come?
         self.folds_at_once = fold
+        #: In a run of several captures: no other capture has copies of datagrams up to this time, as far as known; else
+        #: None. Short exchanges are kept then: another capture, of another clock, may show any datagram of them again,
+        #: and whether it is a copy only all of them tell.
+        self.single_until_ns: int | None = None
         self.tables: list[DatagramTable] = []
         #: When each of them came, unless it says that of each row.
         self._heard_ns: list[int] = []
@@ -75,7 +80,14 @@ class Datagrams:
         conversations = Conversations()
         keys, from_higher = keys_of(table)
         numbers = conversations.number(keys)
-        table = _fold(table, numbers, from_higher, conversations.loopback, self._clock.now_ns)
+        table = _fold(
+            table,
+            numbers,
+            from_higher,
+            conversations.loopback,
+            self._clock.now_ns,
+            single_until_ns=self.single_until_ns,
+        )
         self.tables, self._heard_ns, self._kept, self._since_round = [table], [0], len(table), 0
 
     def kept(self) -> KeptDatagrams:
@@ -120,16 +132,33 @@ def _quiet(numbers: Rows, table: KeptDatagrams, of_error: Rows, errors: KeptErro
 
 
 def _fold(
-    table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, now_ns: int, lanes: Rows | None = None
+    table: KeptDatagrams,
+    numbers: Rows,
+    from_higher: Column,
+    loopback: Mask,
+    now_ns: int,
+    lanes: Rows | None = None,
+    *,
+    single_until_ns: int | None = None,
 ) -> KeptDatagrams:
-    """Fold the datagrams in the middle of long exchanges; what tells when each end began, and the last ones, stays."""
+    """Fold the datagrams in the middle of long exchanges; what tells when each end began, and the last ones, stays.
+
+    `single_until_ns`: as in `Datagrams`. Then it also stays when each capture began and ended to show an exchange.
+    """
     size = np.bincount(numbers, minlength=len(loopback))
-    if size.max(initial=0) < LONG_ROWS:
+    is_long = size >= LONG_ROWS
+    if single_until_ns is not None:
+        is_long &= np.bincount(numbers, table.shown, len(loopback)) >= IDS_REPEAT
+    if not is_long.any():
         return table
-    end, long = 2 * numbers + from_higher, size[numbers] >= LONG_ROWS
+    end, long = 2 * numbers + from_higher, is_long[numbers]
     may = long & (now_ns - table["heard_ns"] > COPY_WITHIN_NS) & (table["runs"] > 0)
     may &= _rows_behind(numbers, size) >= LATEST_ROWS
-    is_directed, is_elsewhere = _copies_for_certain(table, numbers, from_higher, loopback, lanes)
+    if single_until_ns is not None:
+        may &= (table["time_ns"] <= single_until_ns) & ~shared(table, numbers, len(loopback))
+    is_directed, is_elsewhere = _copies_for_certain(
+        table, numbers, from_higher, loopback, lanes, some_elsewhere=single_until_ns is None
+    )
     first = first_of(end, ~is_elsewhere, 2 * len(size))
     elsewhere = may & is_elsewhere
     into = KeptDatagrams(table.columns | {"folded_elsewhere": table["folded_elsewhere"].copy()})
@@ -137,7 +166,10 @@ def _fold(
     runs = _Runs(into, np.flatnonzero(long & ~elsewhere), numbers, from_higher, loopback)
     goes = runs.going(may)
     folded, places = runs.folded(into, goes, is_directed)
-    began = np.setdiff1d(first[set_of(end[goes])], places)
+    tells = first[set_of(end[goes])]
+    if single_until_ns is not None:
+        tells = set_of(np.append(tells, _first_and_last_shown(table, end)))
+    began = np.setdiff1d(tells, places)
     began = began[goes[began]]
     nothing = {name: np.zeros(len(began), np.int64) for name in ("runs", *FOLDED)}
     stays = np.flatnonzero(~elsewhere & ~goes)
@@ -145,11 +177,25 @@ def _fold(
     return whole.take(np.argsort(np.concatenate([began, stays, places]), kind="stable"))
 
 
+def _first_and_last_shown(table: KeptDatagrams, end: Rows) -> Rows:
+    """Return the rows that are the earliest or the latest of their end in their capture."""
+    order = np.lexsort((table["time_ns"], table["capture"], end))
+    begin = first_of_runs(in_capture(end[order], table["capture"][order]))
+    return order[np.append(begin, np.append(begin[1:], len(order)) - 1)] if len(order) else order
+
+
 def _copies_for_certain(
-    table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, lanes: Rows | None
+    table: KeptDatagrams,
+    numbers: Rows,
+    from_higher: Column,
+    loopback: Mask,
+    lanes: Rows | None,
+    *,
+    some_elsewhere: bool,
 ) -> tuple[Mask, Mask]:
     """Mark the copies that the link layer tells, and those of other captures: what else is one, all datagrams tell."""
-    if (table["packet_type"] == PACKET_TYPE_UNKNOWN).all() and (table["capture"] == table["capture"][0]).all():
+    some_elsewhere = some_elsewhere and bool((table["capture"] != table["capture"][0]).any())
+    if not some_elsewhere and (table["packet_type"] == PACKET_TYPE_UNKNOWN).all():
         nothing = np.zeros(len(table), np.bool_)
         return nothing, nothing
     said = told(table, numbers, from_higher, loopback, lanes)

@@ -6,7 +6,8 @@ and, of one that is to be drawn, its datagrams and the ICMP errors about them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import pairwise
 from operator import eq
@@ -15,10 +16,11 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import End, Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.quotes import copies_of
-from handshake_inspect.datagram_runs import DatagramCounts, KeptDatagrams, told
+from handshake_inspect.datagram_runs import DatagramCounts, KeptDatagrams, misjudged, told
 from handshake_inspect.datagrams import UDP
 from handshake_inspect.pairs import KeyTable, address, keys_of
 from handshake_inspect.plain import plain
@@ -136,13 +138,26 @@ class LazyExchanges(Sequence[Exchange]):
         names: Names,
         captures: list[str],
         lanes: NDArray[np.int64] | None = None,
+        read_again: Callable[[], Sequence[DatagramTable]] | None = None,
     ) -> None:
         self._input = (datagrams, errors, names, captures, lanes)
+        #: Reads all datagrams, none of them folded; None if they cannot be read again.
+        self._read_again = read_again
 
     @cached_property
     def _tables(self) -> tuple[KeptDatagrams, IcmpErrorTable]:
         datagrams, errors, _, _, _ = self._input
-        return KeptDatagrams.concatenate(map(KeptDatagrams.of, datagrams)), IcmpErrorTable.concatenate(errors)
+        kept = KeptDatagrams.concatenate(map(KeptDatagrams.of, datagrams))
+        if self._read_again is not None and self._are_misjudged(kept):
+            with suppress(CaptureError):  # a file has disappeared meanwhile
+                kept = KeptDatagrams.concatenate(map(KeptDatagrams.of, self._read_again()))
+        return kept, IcmpErrorTable.concatenate(errors)
+
+    @staticmethod
+    def _are_misjudged(datagrams: KeptDatagrams) -> bool:
+        """Were datagrams folded as if no other capture had copies of them, while one may?"""
+        conversations = Conversations()
+        return misjudged(datagrams, conversations.number(keys_of(datagrams)[0]), len(conversations))
 
     @cached_property
     def _rows(self) -> list[Found]:

@@ -29,6 +29,7 @@ from handshake_inspect.connections.endless.endless_analysis import EndlessAnalys
 from handshake_inspect.connections.endless.retention import LetGo, Retention
 from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.prepared import PreparedConnections, RereadConnections
 from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.datagrams import Datagrams
@@ -38,7 +39,7 @@ from handshake_inspect.inspection import Inspection
 from handshake_inspect.jobs import behind, cores
 from handshake_inspect.pairs import KeyTable
 from handshake_inspect.processes import Workers
-from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
+from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of
 
 if TYPE_CHECKING:  # only an index needs zip files
@@ -94,11 +95,13 @@ class Inspector:
         return capture
 
     def _expect_copies(self) -> None:
-        """If there are several captures, look for copies of segments across them."""
+        """If there are several captures, look for copies across them."""
         if len(self.captures) > 1:
             self.analysis.gathering.copies_within_ns = INTERFACES_NS
             self.analysis.follow(None)
-            self.datagrams.folds_at_once = False
+            self.datagrams.single_until_ns = EARLIEST_NS
+            # Exchanges may turn out to be folded wrongly.
+            self.datagrams.folds_at_once &= self._may_be_read_again
 
     @property
     def captures(self) -> list[CaptureSummary]:
@@ -121,7 +124,10 @@ class Inspector:
             self._endless.lanes = self.reading.lanes
 
         def take_in_turn(given: tuple[Block, int]) -> None:
-            block, self.analysis.gathering.single_until_ns = given
+            block, single_until_ns = given
+            self.analysis.gathering.single_until_ns = single_until_ns
+            if self.datagrams.single_until_ns is not None:
+                self.datagrams.single_until_ns = single_until_ns
             self._take_of_file(block)
 
         try:
@@ -189,6 +195,7 @@ class Inspector:
                 self.names,
                 captures,
                 self.analysis.gathering.lanes,
+                partial(read_datagrams, self._readable, self.names, self.workers) if self._can_read_again else None,
             ),
             damage=self.damage,
             unread=self.reading.unread,
@@ -241,7 +248,7 @@ class Inspector:
 
     def _read_misjudged_again(self) -> None:
         """Read conversations again whose folding relied on assumptions that the whole run disproves, if possible."""
-        if not self._is_read or not self._may_be_read_again:
+        if not self._can_read_again:
             return
         conversations = self.analysis.gathering.misjudged()
         if not len(conversations):
@@ -260,6 +267,16 @@ class Inspector:
     @property
     def _may_be_read_again(self) -> bool:
         return None not in self.reading.sources
+
+    @property
+    def _can_read_again(self) -> bool:
+        """Would reading the captures again give all that was read?"""
+        return self._is_read and self._may_be_read_again
+
+    @property
+    def _readable(self) -> list[Input]:
+        """The inputs of the captures that can be read again."""
+        return [source for source in self.reading.sources if source is not None]
 
     def _read_for_steps(self, conversations: NDArray[np.int64]) -> Analysis:
         return self._read_again(conversations, self.names.for_steps())
@@ -281,8 +298,15 @@ class Inspector:
                     f"{summary.name}: this connection is too long to keep every segment in memory, and the capture "
                     "cannot be read again; save it to a file first"
                 )
-        again.read([source for source in self.reading.sources if source is not None])
+        again.read(self._readable)
         return again.analysis
+
+
+def read_datagrams(inputs: Sequence[Input], names: Names, workers: Workers) -> list[DatagramTable]:
+    """Read all UDP datagrams of captures, and keep every one. Raises `CaptureError`."""
+    again = Inspector(fold=False, names=names, only=KeyTable.empty(), jobs=workers.jobs, processes=workers.may_fork)
+    again.read(inputs)
+    return again.datagrams.tables
 
 
 def inspect(

@@ -6,6 +6,7 @@ import dataclasses
 import random
 import struct
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ import numpy as np
 import pytest
 
 from handshake_inspect import inspect
+from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
+from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
+from tests.spread.engines import Here, refuse
 
 BEGIN_NS = 1_700_000_000 * SECOND_NS
 LINKTYPE_RAW = 101
@@ -209,6 +213,53 @@ def test_datagrams_without_identification_do_not_make_files_show_the_same(tmp_pa
     asks = raw_datagram(0, BEGIN_NS + 5 * SECOND_NS + 1), raw_datagram(0, BEGIN_NS + 6 * SECOND_NS - 1)
     (found,) = inspect(in_files(tmp_path, [*answers[:6], asks[0]], [asks[1], *answers[6:]])).exchanges
     assert (sorted((found.datagrams.originator, found.datagrams.responder)), found.duplicates) == ([2, 12], 0)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_folding_the_files_of_a_run_changes_nothing(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files follow each other, overlap a little or much, or show the same as another one at another time."""
+    rng = random.Random(f"files {seed}")
+    table = streams(rng)
+    table.columns["time_ns"] = BEGIN_NS + (table["time_ns"] - BEGIN_NS) * rng.choice((1, 300))
+    frames = [raw_of(table, row) for row in range(len(table))]
+    for name, rows in (("FOLD_ROWS", 20), ("LONG_ROWS", 4), ("LATEST_ROWS", 2), ("IDS_REPEAT", rng.choice((8, 100)))):
+        monkeypatch.setattr(f"handshake_inspect.datagrams.{name}", rows)
+        if name == "IDS_REPEAT":
+            monkeypatch.setattr(f"handshake_inspect.datagram_runs.{name}", rows)
+    cuts = sorted(rng.sample(range(1, len(frames)), rng.randint(1, 3)))
+    parts = []
+    for begin, end in pairwise([0, *cuts, len(frames)]):
+        part = frames[max(begin - rng.choice((0, 0, 0, 1, 30, 2000)), 0) : end]
+        later_ns = rng.choice((0, 0, 0, 0, -1, SECOND_NS, 60 * SECOND_NS))
+        parts.append([replace(one, time_ns=one.time_ns + later_ns) for one in part])
+    rng.shuffle(parts)
+    files = in_files(tmp_path, *parts)
+    whole = inspect(files, fold=False).exchanges
+    assert list(inspect(files, block_octets=1 << 11).exchanges) == list(whole)
+    spread = inspect_spread([Input(str(file), block_octets=1 << 11) for file in files], Here(), failed=refuse)
+    assert list(spread.exchanges) == list(whole)
+
+
+def raw_of(table: DatagramTable, row: int) -> RawFrame:
+    """Return a datagram of a table as a frame."""
+    row_of = {name: int(column[row]) for name, column in table.columns.items()}
+    octets = row_of["payload_octets"]
+    ip = struct.pack(
+        ">BBHHHBBHII", 0x45, 0, 28 + octets, row_of["ip_id"], 0, 64, 17, 0, row_of["src_lo"], row_of["dst_lo"]
+    )
+    udp = struct.pack(">HHHH", row_of["src_port"], row_of["dst_port"], 8 + octets, 0) + bytes(octets)
+    return RawFrame(ip + udp, 28 + octets, row_of["time_ns"], LINKTYPE_RAW)
+
+
+def test_the_files_of_a_long_exchange_take_the_memory_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handshake_inspect.datagrams.FOLD_ROWS", 2000)
+    frames = [raw_datagram(number, BEGIN_NS + number * SECOND_NS // 1000) for number in range(40_000)]
+    files = in_files(tmp_path, *(frames[at : at + 4000] for at in range(0, len(frames), 4000)))
+    inspector = Inspector()
+    inspector.read([Input(str(file), block_octets=1 << 14) for file in reversed(files)])
+    assert sum(map(len, inspector.datagrams.tables)) < 5000
+    (found,) = inspector.result().exchanges
+    assert (found.datagrams.originator, found.datagrams.responder, found.duplicates) == (20_000, 20_000, 0)
 
 
 def unidentified(frame: RawFrame, octets: int) -> RawFrame:

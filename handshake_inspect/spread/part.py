@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.records import CaptureError, Damage
 from handshake_inspect.capture.summary import CaptureSummary
+from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.datagram_runs import KeptDatagrams
 from handshake_inspect.inspector import Inspector
@@ -70,10 +71,17 @@ class Part:
     beside: PartFacts
 
 
-def part_of(inputs: Sequence[Input], names: Names | None = None, only: KeyTable | None = None) -> Part:
-    """Read captures. With `only` keep every segment of these conversations, whose keys refer to `names`."""
+def part_of(
+    inputs: Sequence[Input], names: Names | None = None, only: KeyTable | None = None, of_several: bool = False
+) -> Part:
+    """Read captures. With `only` keep every segment of these conversations, whose keys refer to `names`.
+
+    `of_several`: the run has more captures than these.
+    """
     names = Names() if names is None else deepcopy(names)
     inspector = Inspector(names=names, fold=only is None, only=only)
+    if of_several:
+        inspector.datagrams.single_until_ns = EARLIEST_NS
     failed: list[CaptureError] = []
     inspector.read(inputs, Hooks(failed=failed.append))
     return part_from(inspector, inputs, [str(error) for error in failed])

@@ -80,7 +80,8 @@ def inspect_spread(
 
 def _map(engine: Engine, inputs: Sequence[Input], chosen: Sequence[list[int]]) -> list[_Mapped]:
     """Read captures, those of one list together. Returns the parts in order of time."""
-    parts = [engine.submit(part_of, [inputs[place] for place in places]) for places in chosen]
+    several = len(inputs) > 1
+    parts = [engine.submit(part_of, [inputs[place] for place in places], None, None, several) for places in chosen]
     told = engine.results([engine.submit(beside, part) for part in parts], "read")
     mapped = [_Mapped(*one) for one in zip(chosen, parts, told, strict=True)]
     return sorted(mapped, key=lambda one: (one.beside.extent_ns or (0, 0), one.inputs))

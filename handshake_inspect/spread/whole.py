@@ -30,8 +30,9 @@ from handshake_inspect.datagram_runs import KeptDatagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import survey
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.inspector import Inspector
+from handshake_inspect.inspector import Inspector, read_datagrams
 from handshake_inspect.pairs import KeyTable
+from handshake_inspect.processes import Workers
 from handshake_inspect.renumbering import Renumbering, renumbering
 from handshake_inspect.spread.part import PartFacts
 from handshake_inspect.spread.reduction import Reduction
@@ -118,7 +119,8 @@ class WholeRun:
         datagrams = self._all([one.datagrams for one in self.parts], KeptDatagrams)
         errors = self._all([one.udp_errors for one in self.parts], IcmpErrorTable)
         names = [one.name for one in self.captures]
-        return LazyExchanges([datagrams], [errors], self.names, names, lanes_of(self.captures))
+        read_again = partial(read_datagrams, self.sources, self.names, Workers())
+        return LazyExchanges([datagrams], [errors], self.names, names, lanes_of(self.captures), read_again)
 
     def _all(self, tables: Sequence[T], kind: type[T]) -> T:
         """Concatenate the tables of all parts in order of time."""

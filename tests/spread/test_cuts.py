@@ -45,7 +45,12 @@ def read(inputs: Sequence[Input], names: Names | None, only: KeyTable | None, *,
 
 
 def part_of_segments(
-    inputs: Sequence[Input], names: Names | None = None, only: KeyTable | None = None, *, rows: int
+    inputs: Sequence[Input],
+    names: Names | None = None,
+    only: KeyTable | None = None,
+    of_several: bool = False,
+    *,
+    rows: int,
 ) -> Part:
     """Do what `part_of` does."""
     return part_from(read(inputs, names, only, rows=0 if only else rows), inputs, [])
@@ -60,7 +65,7 @@ class Lists(Here):
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run it."""
         if function is part.part_of:
-            self.again += len(arguments) > 1
+            self.again += arguments[1] is not None
             function = partial(part_of_segments, rows=self.rows)
         return super().submit(function, *arguments)
 

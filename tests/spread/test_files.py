@@ -121,7 +121,7 @@ def test_exchanges_that_were_folded_in_each_file_are_told_in_full(
     for file, part in zip(files, (many[: len(many) // 2], many[len(many) // 2 :]), strict=True):
         write_pcap(file, part, frames[0].link_type)
     whole = inspect(files)
-    for name, few in (("FOLD_ROWS", 4), ("LONG_ROWS", 4), ("LATEST_ROWS", 2)):
+    for name, few in (("FOLD_ROWS", 4), ("LONG_ROWS", 4), ("LATEST_ROWS", 2), ("IDS_REPEAT", 4)):
         monkeypatch.setattr(datagrams, name, few)
     found = inspect_spread([Input(str(file), block_octets=256) for file in files], Here(), failed=refuse)
     assert list(found.exchanges) == list(whole.exchanges)
