@@ -183,9 +183,11 @@ class Inspector:
         self._read_misjudged_again()
         captures = self.reading.capture_names
         leaving = self._leaving_now()
-        verdicts = self.analysis.verdicts(examiner(self.captures, leaving), self.workers, last=not with_segments)
+        verdicts = self.analysis.verdicts(
+            examiner(self.captures, self._lanes, leaving), self.workers, last=not with_segments
+        )
         connections = self.analysis.connections(verdicts, captures, self.profile)
-        connections.look_over = partial(survey, captures=self.captures, leaving=leaving)
+        connections.look_over = partial(survey, captures=self.captures, lanes=self._lanes, leaving=leaving)
         return Inspection(
             captures=self.captures,
             connections=connections,
@@ -234,16 +236,24 @@ class Inspector:
             return None
         return self._endless.leaving
 
+    @property
+    def _lanes(self) -> NDArray[np.int64]:
+        """The lane of each capture; as long as it is not known which follow each other, each has its own."""
+        lanes = self.analysis.gathering.lanes
+        return np.arange(len(self.captures)) if lanes is None else lanes
+
     def _tell(self, decided: DecidedPart, rows: NDArray[np.int64]) -> None:
         """Pass connections released while files are read to `told`, with the findings about these alone."""
         assert self._told is not None
         assert self._endless is not None
-        decided.verdicts.found = examiner(self.captures, self._endless.leaving)(decided)
+        decided.verdicts.found = examiner(self.captures, self._lanes, self._endless.leaving)(decided)
         verdicts = leaving(decided.verdicts, rows)
         captures = self.reading.capture_names
         own, others = (self._endless.numbers_of(table) for table in (verdicts.table, verdicts.others_next))
         connections = Connections(verdicts, decided.keys, self.names, captures, self.profile, own, others)
-        connections.look_over = partial(survey, captures=self.captures, leaving=self._endless.leaving)
+        connections.look_over = partial(
+            survey, captures=self.captures, lanes=self._lanes, leaving=self._endless.leaving
+        )
         self._told(Inspection(self.captures, connections, LazyExchanges([], [], self.names, captures), []))
 
     def _read_misjudged_again(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.decided_part import DecidedPart
@@ -77,17 +78,17 @@ _PLACE = {one.code: place for place, one in enumerate([*_OVER_CONNECTIONS, *_OVE
 
 
 def examiner(
-    captures: Sequence[CaptureSummary], leaving: Retention | None = None
+    captures: Sequence[CaptureSummary], lanes: Rows, leaving: Retention | None = None
 ) -> Callable[[DecidedPart], list[Coded]]:
     """Return a function that applies the rules over connections to some conversations.
 
-    `leaving`: by what rule connections of this run leave. Of each is then told what is known when it may, so that it
-    does not matter when somebody looked.
+    `lanes`: the lane of each capture (`Evidence`). `leaving`: by what rule connections of this run leave. Of each is
+    then told what is known when it may, so that it does not matter when somebody looked.
     """
     ends_ns = covered_until_ns(captures)
 
     def examine(decided: DecidedPart) -> list[Coded]:
-        evidence = Evidence(decided, ends_ns, None if leaving is None else leaving.until_ns(decided.verdicts))
+        evidence = Evidence(decided, ends_ns, lanes, None if leaving is None else leaving.until_ns(decided.verdicts))
         rules = [one for one in _OVER_CONNECTIONS if one.concerns(evidence)]
         examined = [(one.code, found) for one in rules for found in one.function(evidence) if len(found.connection)]
         evidence.forget()
@@ -96,9 +97,11 @@ def examiner(
     return examine
 
 
-def survey(connections: Connections, captures: Sequence[CaptureSummary], leaving: Retention | None = None) -> Survey:
-    """Return a function that applies the rules over the run, and those about it. `leaving`: as for `examiner`."""
-    run = Run(connections, captures, leaving)
+def survey(
+    connections: Connections, captures: Sequence[CaptureSummary], lanes: Rows, leaving: Retention | None = None
+) -> Survey:
+    """Return a function that applies the rules over the run, and those about it; `lanes`, `leaving` as `examiner`."""
+    run = Run(connections, captures, lanes, leaving)
 
     def of_connections() -> list[Coded]:
         found = [(one.code, found) for one in _OVER_RUN for found in one.function(run)]

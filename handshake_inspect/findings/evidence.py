@@ -39,6 +39,9 @@ class Evidence(PartSegments):
 
     #: The time until which each capture of the run shows what happens (`run.covered_until_ns`).
     ends_ns: Sequence[int]
+    #: The lane of each capture: captures that follow each other in time share one, as files of one rotation, taken at
+    #: one place (`capture.merge.lanes_of`).
+    lanes: Rows
     #: The time until which each connection was followed, if the run lets connections go; None: until the capture ends.
     #: Shape (m,).
     until_ns: Rows | None = None
@@ -134,6 +137,14 @@ class Evidence(PartSegments):
         rows = self.rows
         passed = rows.time_ns[later] - rows.time_ns[earlier]
         return np.where((rows.clock[earlier] == rows.clock[later]) & (passed >= 0), passed, -1)
+
+    # Places.
+
+    def at_one_place(self, one: Rows, other: Rows) -> Mask:
+        """Mark the pairs of segments captured at one place: in one capture, or in files that follow each other."""
+        capture = self.rows.capture
+        same: Mask = self.lanes[capture[one]] == self.lanes[capture[other]]
+        return same
 
     # Findings.
 

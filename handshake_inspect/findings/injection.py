@@ -75,7 +75,7 @@ def reset_from_elsewhere(e: Evidence) -> Iterator[FindingRows]:
     Why it matters. The program at this end is not to blame, and may not even know. Ask who stands that many hops away.
 
     Reported when. The TTL (hop limit) of an RST differs by 3 or more from those of its sender's last segment before it
-    and of its SYN, first ACK, first data and FIN, in one capture.
+    and of its SYN, first ACK, first data and FIN, all captured at one place.
 
     Not reported when. It has the right number and its sender goes on (`suspected-injection` names the TTL then), its
     sender had shown that TTL before (`ttl-changed`), or nothing else of it was captured.
@@ -256,7 +256,7 @@ def desynchronized(e: Evidence) -> Iterator[FindingRows]:
     insists = (answer > first[ends]) & (rows.ack[answer] >= e.sent_before(first[ends]))
     # On the other side of a box that shifts the numbers they are others.
     before = previous_of_end(rows, ~e.is_rst, ends, first[ends])
-    ends = ends[insists & (rows.capture[before] == rows.capture[first[ends]])]
+    ends = ends[insists & e.at_one_place(before, first[ends])]
     begin = first[ends]
     own = of_side(rows.side[begin], [acknowledged[begin] for acknowledged in numbers.acknowledged_by])
     yield e.found(

@@ -31,15 +31,15 @@ def syn_options_dropped(e: Evidence) -> Iterator[FindingRows]:
     Why it matters. If the plain SYN is the one that is answered, the whole connection does without window scale, SACK,
     timestamps or ECN.
 
-    Reported when. Of two SYNs of a connection in one capture one lacks window scale, SACK, timestamps or the two bits
-    of ECN that the other has.
+    Reported when. Of two SYNs of a connection in one capture, or in files that follow each other, one lacks window
+    scale, SACK, timestamps or the two bits of ECN that the other has.
 
-    Not reported when. They differ only in their MSS or in Fast Open, or lie in two captures: then a box on the way took
-    the options out.
+    Not reported when. They differ only in their MSS or in Fast Open, or lie in two captures of the same time: then a
+    box on the way took the options out.
 
     Source. RFC 7323 §2.2, §3.2; RFC 2018 §2; RFC 3168 §6.1.1.1.
     """
-    for names, first, other in _differing_syns(e, in_one_capture=True):
+    for names, first, other in _differing_syns(e, at_one_place=True):
         connection = e.rows.conn[first]
         tries = e.table["syn_retransmissions"][connection].astype(np.int64) + 1
         text = f"{{tries:count SYN}}, and not all of them offer {listed(names)}"
@@ -56,14 +56,15 @@ def options_stripped(e: Evidence) -> Iterator[FindingRows]:
     Why it matters. The server looks as if it declined, and did not even know of the offer. Both hosts are set up well;
     what to change is between them.
 
-    Reported when. A SYN of one number stands in two captures of a run, and one lacks window scale, SACK, timestamps or
-    the two bits of ECN that the other has.
+    Reported when. A SYN of one number stands in two captures of a run, of the same time, and one lacks window scale,
+    SACK, timestamps or the two bits of ECN that the other has.
 
-    Not reported when. The SYNs lie in one capture: then the client itself tries with fewer (`syn-options-dropped`).
+    Not reported when. The SYNs lie in one capture, or in files that follow each other: then the client itself tries
+    with fewer (`syn-options-dropped`).
 
     Source. RFC 7323 §2.2, §3.2; RFC 2018 §2; RFC 3168 §6.1.1.
     """
-    for names, first, other in _differing_syns(e, in_one_capture=False):
+    for names, first, other in _differing_syns(e, at_one_place=False):
         offers = np.zeros_like(first)
         text = (
             f"the {{offers:end}}'s SYN offers {listed(names)} in one capture and not in another: taken out on the way"
@@ -100,7 +101,7 @@ def _differences(e: Evidence, offer: int, other: int) -> tuple[str, ...]:
     return lacking(*lists) + lacking(*reversed(lists)) + ecn
 
 
-def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tuple[str, ...], Rows, Rows]]:
+def _differing_syns(e: Evidence, *, at_one_place: bool) -> Iterator[tuple[tuple[str, ...], Rows, Rows]]:
     """Yield the options that some SYNs of a connection offer and others do not, with the first SYN of each kind."""
     rows, at = e.rows, e.shared(syns_again)
     if not len(at):
@@ -108,7 +109,7 @@ def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tupl
     first = e.numbers.bare_syn_row[2 * rows.conn[at]]
     at, first = at[first >= 0], first[first >= 0]
     offer, other = _syn_offers(e, first), _syn_offers(e, at)
-    differs = (offer != other) & ((rows.capture[first] == rows.capture[at]) == in_one_capture)
+    differs = (offer != other) & (e.at_one_place(first, at) == at_one_place)
     if not differs.any():
         return
     pairs, which = np.unique(offer[differs] << 32 | other[differs], return_inverse=True)
@@ -123,7 +124,7 @@ def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tupl
 def sent_otherwise(e: Evidence) -> Mask:
     """Mark the connections whose SYN was captured again with other options."""
     found = np.zeros(len(e), np.bool_)
-    for in_one_capture in (True, False):
-        for _, first, _ in _differing_syns(e, in_one_capture=in_one_capture):
+    for at_one_place in (True, False):
+        for _, first, _ in _differing_syns(e, at_one_place=at_one_place):
             found[e.rows.conn[first]] = True
     return found

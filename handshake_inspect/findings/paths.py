@@ -37,8 +37,8 @@ def syn_ack_ttl(e: Evidence) -> Iterator[FindingRows]:
     Why it matters. The handshake shows that the box is up, not the server: a connection may open, and the server never
     hear of it. The round trip that it measures is that to the box.
 
-    Reported when. The SYN-ACK and the first segment of the same end after it lie in one capture, and their TTLs are not
-    what one first TTL leaves.
+    Reported when. The SYN-ACK and the first segment of the same end after it were captured at one place, and their TTLs
+    are not what one first TTL leaves.
 
     Not reported when. They differ by some routers only (`path-changed`), or the next segment is an RST.
 
@@ -73,8 +73,8 @@ def ttl_changed(e: Evidence) -> Iterator[FindingRows]:
     Why it matters. Of what a proxy sends the other end learns nothing about the host behind it. An injected segment
     that is believed changes what the program reads.
 
-    Reported when. Of an end's SYN without ACK, first ACK, first data and FIN two lie in one capture, and their TTLs are
-    not what one first TTL leaves.
+    Reported when. Of an end's SYN without ACK, first ACK, first data and FIN two were captured at one place, and their
+    TTLs are not what one first TTL leaves.
 
     Not reported when. They differ by some routers only (`path-changed`); for SYN-ACKs (`syn-ack-ttl`) and RSTs.
 
@@ -99,8 +99,8 @@ def path_changed(e: Evidence) -> Iterator[FindingRows]:
     Why it matters. What comes out of order looks like loss for a moment. A box that sees one of the ways only does not
     see the whole connection.
 
-    Reported when. Of an end's SYN, first ACK, first data and FIN two lie in one capture, and their TTLs differ, but
-    began at the same one.
+    Reported when. Of an end's SYN, first ACK, first data and FIN two were captured at one place, and their TTLs differ,
+    but began at the same one.
 
     Not reported when. They began at different ones (`ttl-changed`, `syn-ack-ttl`), or the capture shows segments twice:
     then the two may be of two places.
@@ -170,8 +170,8 @@ def isn_rewritten(run: Run) -> Iterator[FindingRows]:
     connection, or misses a segment, both ends are out of step; SACK blocks that it does not rewrite as well are wrong.
     What is the SYN in one capture is listed as a connection of its own.
 
-    Reported when. Two SYNs without ACK between the same sockets lie in two captures, within 1 s, have the same
-    timestamp and the same options, and different numbers.
+    Reported when. Two SYNs without ACK between the same sockets lie in two captures of the same time, within 1 s, have
+    the same timestamp and the same options, and different numbers.
 
     Not reported when. They have no timestamps: then nothing tells them from two connections.
 
@@ -213,7 +213,8 @@ def address_translated(run: Run) -> Iterator[FindingRows]:
     Reported when. Two connections of two captures begin within an hour of each other, as the clocks of two hosts may
     differ, and the initial numbers of both ends are equal: 64 bits that are chosen at random.
 
-    Not reported when. One end's number is not known, or nothing but what is around the packet (a tunnel) differs.
+    Not reported when. One end's number is not known, nothing but what is around the packet (a tunnel) differs, or they
+    begin within 1 s in files that follow each other: then they were captured at one place.
 
     Source. RFC 3022 §2.2; RFC 5382 §5.
     """
@@ -242,7 +243,11 @@ def address_translated(run: Run) -> Iterator[FindingRows]:
 
 
 def _in_two_captures(run: Run, among: Mask, alike: Sequence[str], within_ns: int) -> tuple[Rows, Rows]:
-    """Return pairs of connections of two captures that are equal in these columns and begin within this time."""
+    """Return pairs of connections of two captures that are equal in these columns and begin within this time.
+
+    In files that follow each other they lie at one place, unless it is longer from one to the other than a packet is on
+    its way: then a clock is wrong.
+    """
     nothing = np.zeros(0, np.int64)
     if len(run.captures) < 2:
         return nothing, nothing
@@ -250,7 +255,8 @@ def _in_two_captures(run: Run, among: Mask, alike: Sequence[str], within_ns: int
     at = at[np.lexsort([table[name][at] for name in ("first_ns", *alike)])]
     one, other = at[:-1], at[1:]
     same = table["first_capture"][one] != table["first_capture"][other]
-    same &= table["first_ns"][other] - table["first_ns"][one] <= within_ns
+    apart_ns = table["first_ns"][other] - table["first_ns"][one]
+    same &= (apart_ns <= within_ns) & ((apart_ns > ON_THE_WAY_NS) | ~run.at_one_place(one, other))
     for name in alike:
         same &= table[name][one] == table[name][other]
     by_row = np.argsort(other[same])
@@ -273,11 +279,11 @@ def _of_several_ttls(e: Evidence) -> Rows:
 
 
 def _ttl_differs(e: Evidence, first: Rows, later: Rows) -> Mask:
-    """Mark the pairs of segments of one capture with different TTLs."""
+    """Mark the pairs of segments with different TTLs at one place."""
     rows, differs = e.rows, np.zeros(len(first), np.bool_)
     at = np.flatnonzero((first >= 0) & (later >= 0))
     at = at[rows.ttl.take(first.take(at)) != rows.ttl.take(later.take(at))]
-    differs[at] = rows.capture[first[at]] == rows.capture[later[at]]
+    differs[at] = e.at_one_place(first[at], later[at])
     return differs
 
 

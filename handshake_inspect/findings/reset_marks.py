@@ -62,13 +62,13 @@ def has_other_hops(e: Evidence, which: Rows) -> Mask:
     causes, rows, numbers = e.shared(ResetCauses), e.rows, e.numbers
     at, said, sender = causes.at[which], causes.said[which], causes.sender[which]
     ttl = rows.ttl[at].astype(np.int64)
-    differs: Mask = (said >= 0) & (rows.capture[at] == rows.capture[said])
+    differs: Mask = (said >= 0) & e.at_one_place(at, said)
     differs &= np.abs(ttl - rows.ttl[said]) >= OTHER_HOPS
     if not differs.any():
         return differs
     for first in (numbers.syn_row, numbers.ack_row, e.data_row, numbers.fin_row):
         earlier = first[sender]
-        known = (earlier >= 0) & (earlier < at) & (rows.capture[earlier] == rows.capture[at])
+        known = (earlier >= 0) & (earlier < at) & e.at_one_place(earlier, at)
         differs &= ~known | (np.abs(ttl - rows.ttl[earlier]) >= OTHER_HOPS)
     return differs
 

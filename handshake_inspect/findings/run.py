@@ -90,6 +90,8 @@ class Run:
 
     connections: Connections
     captures: Sequence[CaptureSummary]
+    #: The lane of each capture, as in `Evidence`; None: each has its own.
+    lanes: Rows | None = None
     #: By what rule connections leave before the end; None: all are there.
     leaving: Retention | None = None
 
@@ -101,6 +103,13 @@ class Run:
     def judged(self, claim: Callable[[Judgement], bool]) -> Mask:
         """Mark the connections whose judgement meets the claim, called once per distinct judgement. Shape (m,)."""
         return self.connections.verdicts.judged(claim)
+
+    def at_one_place(self, one: Rows, other: Rows) -> Mask:
+        """Mark the pairs of connections that begin in one capture, or in files that follow each other."""
+        first = self.table["first_capture"]
+        place = first if self.lanes is None else self.lanes[first]
+        same: Mask = place[one] == place[other]
+        return same
 
     @cached_property
     def until_ns(self) -> Rows:

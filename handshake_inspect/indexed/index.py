@@ -21,6 +21,7 @@ from handshake_inspect import __version__
 from handshake_inspect.archive import MOST_NUMBERS, Archive, ArchiveError
 from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, compression_of
+from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.positions import LocatedCapture
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.analysis import Analysis
@@ -137,7 +138,7 @@ class Index:
         analysis.gathering.trusted = frozenset(self._about.doubled_captures)
         analysis.add(segments, self._errors())
         decided = analysis.described(analysis.gathering.conversations.number(keys))
-        decided.verdicts.found = examiner(self.overview.captures)(decided)
+        decided.verdicts.found = examiner(self.overview.captures, lanes_of(self.overview.captures))(decided)
         return decided
 
     def _connections(self, decided: DecidedPart, streams: Rows) -> Connections:

@@ -91,7 +91,7 @@ def reduced(
     analysis = Analysis(told.names)
     analysis.gathering.adopt(rows.take(stays), conversations, told.trusted, lanes)
     analysis.quotes.adopt(errors, conversations)
-    verdicts = analysis.verdicts_at_first(examiner(told.captures))
+    verdicts = analysis.verdicts_at_first(examiner(told.captures, lanes))
     return Reduction(verdicts, keys, *appeared, analysis.gathering.evidence, again, set_of(piece[~stays]))
 
 

@@ -145,7 +145,7 @@ def inspection_of(
         count_errors(verdicts, quotes, conversations)
     captures = [one.name for one in course.captures]
     connections = Connections(verdicts, keys, course.names, captures, profile_of(profile))
-    connections.look_over = partial(survey, captures=course.captures)
+    connections.look_over = partial(survey, captures=course.captures, lanes=lanes_of(course.captures))
     return Inspection(
         captures=course.captures,
         connections=connections,
