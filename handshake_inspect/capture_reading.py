@@ -37,6 +37,8 @@ class CaptureReading:
     def __init__(self, names: Names, workers: Workers, *, forks: bool = True, places: Places | None = None) -> None:
         self.names = names
         self.summaries: list[CaptureSummary] = []
+        #: Time of the first record of each capture; None without records.
+        self.begins_ns: list[int | None] = []
         #: Input of each capture; None if it cannot be read again.
         self.sources: list[Input | None] = []
         #: Damage of each capture, by its number.
@@ -51,6 +53,7 @@ class CaptureReading:
     def begin(self, name: str, format_: str, source: Input | None = None) -> int:
         """Begin another file or interface. Returns its number. `source`: the input from which it can be read again."""
         self.summaries.append(CaptureSummary(name, format_))
+        self.begins_ns.append(None)
         self.sources.append(source)
         self._link_types.append(set())
         return len(self.summaries) - 1
@@ -86,6 +89,7 @@ class CaptureReading:
         try:
             opened = self._opened(one, hooks)
             first_ns = opened.first_ns() if is_one_of_several else None
+            is_instant = opened_later and opened.is_instant()
         except CaptureError as error:
             hooks.failed(error)
             return None
@@ -100,7 +104,7 @@ class CaptureReading:
             opened.close()
         kept = None if opened_later else opened
         disorder = self.summaries[capture].disorder
-        return Feed(capture, lambda: self._blocks(one, kept, capture, hooks, begun), disorder, first_ns)
+        return Feed(capture, lambda: self._blocks(one, kept, capture, hooks, begun), disorder, first_ns, is_instant)
 
     def _opened(self, one: Input, hooks: Hooks) -> OpenCapture:
         """Open a capture. Raises CaptureError."""
@@ -176,6 +180,8 @@ class CaptureReading:
         summary.segments += len(block.segments)
         summary.datagrams += len(block.datagrams)
         if frames:
+            if self.begins_ns[capture] is None:
+                self.begins_ns[capture] = int(time_ns[0])
             first, last = int(np.min(time_ns)), int(np.max(time_ns))
             summary.first_ns = first if summary.first_ns is None else min(summary.first_ns, first)
             summary.last_ns = last if summary.last_ns is None else max(summary.last_ns, last)

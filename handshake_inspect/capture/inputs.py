@@ -18,6 +18,7 @@ from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
 from handshake_inspect.capture.forked_reader import DecodingFork, ForkedReader, Reopen
+from handshake_inspect.capture.merge import INSTANT_RECORDS
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.source import Reader, RecordReader
@@ -160,6 +161,18 @@ class OpenCapture:
         """Wait for the first records, and return the time of the first; None if there are none."""
         self._first = [records for records in [next(self._blocks, None)] if records is not None]
         return int(self._first[0].time_ns[0]) if self._first else None
+
+    def is_instant(self) -> bool:
+        """After `first_ns`: are all records, at most INSTANT_RECORDS, of one time (`capture.merge.is_instant`)?"""
+        while self._first:
+            first_ns, latest = self._first[0].time_ns[0], self._first[-1]
+            if (latest.time_ns != first_ns).any() or sum(map(len, self._first)) > INSTANT_RECORDS:
+                return False
+            following = next(self._blocks, None)
+            if following is None:
+                break
+            self._first.append(following)
+        return True
 
     def __iter__(self) -> Iterator[Records]:
         first, self._first = self._first, []

@@ -1,8 +1,9 @@
 """Several captures -> one run, in order of time: two files of one link, or a long capture in files of an hour each.
 
 In: `Feed`s, one for each capture, with the time of its first record. Out: blocks whose rows are in order of time over
-all captures. A capture is opened when the run reaches its first time, and closed at its end, so that few are open at
-once, and captures that do not overlap are read one after the other, in whatever order they were named.
+all captures; of rows of one time those of the capture that begins first come first, for a rotation may cut between two
+segments of one time. A capture is opened when the run reaches its first time, and closed at its end, so that few are
+open at once, and captures that do not overlap are read one after the other, in whatever order they were named.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.order import INTERFACES_NS, Disorder, Ordering
-from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, PieceQueue, Place
+from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, PieceQueue, Place, Ranks
 from handshake_inspect.capture.records import Frames
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.plain import mutable
@@ -23,6 +24,9 @@ from handshake_inspect.table import Block, SegmentTable
 
 #: Most captures read at the same time: of more that overlap, the others wait until one ends.
 MOST_OPEN = 64
+
+#: Records of one time among which is looked for the end of a capture, or another time.
+INSTANT_RECORDS = 1 << 12
 
 #: Later than any time in a capture.
 LATEST_NS = (1 << 63) - 1
@@ -43,26 +47,37 @@ class Feed:
     #: Time of its first record; None if unknown, and then it is opened at once.
     first_ns: int | None = None
 
+    #: Have all of its records that time (`is_instant`)?
+    is_instant: bool = False
+    #: Its rank among the captures of the run, set by `Merge`.
+    rank: int = 0
+
     @property
     def begins(self) -> Place:
         """The place before which it has no row."""
-        return (EARLIEST_NS if self.first_ns is None else max(self.first_ns - INTERFACES_NS, EARLIEST_NS), self.capture)
+        return (EARLIEST_NS if self.first_ns is None else max(self.first_ns - INTERFACES_NS, EARLIEST_NS), self.rank)
 
 
 class Merge:
     """The blocks of all captures, iterated once. `rest` yields what was read if the iteration is broken off."""
 
     def __init__(self, feeds: Iterable[Feed]) -> None:
+        feeds = list(feeds)
+        begins = {feed.capture: (feed.first_ns, feed.is_instant) for feed in feeds}
+        ranks = ranks_of([begins.get(capture, (None, False)) for capture in range(max(begins, default=-1) + 1)])
+        for feed in feeds:
+            feed.rank = int(ranks[feed.capture])
+        self._ranks = ranks if (ranks[1:] < ranks[:-1]).any() else None
         self._waiting = deque(sorted(feeds, key=lambda feed: feed.begins))
         self._open: list[_Open] = []
-        self._shelf = PieceQueue()
+        self._shelf = PieceQueue(self._ranks)
         #: Ended captures that a capture which has not ended yet overlaps, or may overlap.
         self._ended: list[_Open] = []
 
     def __iter__(self) -> Iterator[Block]:
         while self._waiting or self._open:
             if self._is_time_to_open():
-                self._open.append(_Open(self._waiting.popleft()))
+                self._open.append(_Open(self._waiting.popleft(), self._ranks))
             one = min(self._open, key=lambda each: each.settled)
             for piece in one.read():
                 self._shelf.put(piece)
@@ -126,10 +141,10 @@ class Merge:
 class _Open:
     """A capture that is being read."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, ranks: Ranks) -> None:
         self._feed = feed
         self._blocks = feed.blocks()
-        self.ordering = Ordering(feed.capture, feed.disorder)
+        self.ordering = Ordering(feed.capture, feed.disorder, ranks)
         self.ended = False
         #: Time of the latest record read so far.
         self.latest_ns = EARLIEST_NS
@@ -150,8 +165,27 @@ class _Open:
             return list(self.ordering.finish())
         self.latest_ns = max(self.latest_ns, int(following[0].time_ns.max(initial=EARLIEST_NS)))
         pieces = list(self.ordering.add(*following))
-        self.settled = max((self.ordering.settled, self._feed.capture), self._feed.begins)
+        self.settled = max((self.ordering.settled, self._feed.rank), self._feed.begins)
         return pieces
+
+
+def ranks_of(begins: Sequence[tuple[int | None, bool]]) -> NDArray[np.int64]:
+    """Return the rank of each capture, by the time of its first record, and whether it is of that instant only.
+
+    Those without records come first; of several that begin at one time those that are over then, in order of number.
+    """
+    order = [
+        (first_ns is not None, first_ns or 0, not is_instant, number)
+        for number, (first_ns, is_instant) in enumerate(begins)
+    ]
+    ranks = np.empty(len(order), np.int64)
+    ranks[[number for *_, number in sorted(order)]] = np.arange(len(order))
+    return ranks
+
+
+def is_instant(capture: CaptureSummary) -> bool:
+    """Are all records of a capture, at most INSTANT_RECORDS, of one time?"""
+    return capture.first_ns == capture.last_ns and capture.frames <= INSTANT_RECORDS
 
 
 def lanes_of(captures: Sequence[CaptureSummary], still_read: Container[int] = ()) -> NDArray[np.int64]:

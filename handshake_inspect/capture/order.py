@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, PieceQueue, piece_of, sorted_piece, tables_of
+from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, PieceQueue, Ranks, piece_of, sorted_piece, tables_of
 from handshake_inspect.capture.records import Frames
 from handshake_inspect.plain import mutable
 from handshake_inspect.sets import first_of_runs
@@ -61,10 +61,11 @@ class Ordering:
     Records in `disorder` what it finds about times that step back.
     """
 
-    def __init__(self, capture: int, disorder: Disorder) -> None:
-        self._capture = capture
+    def __init__(self, capture: int, disorder: Disorder, ranks: Ranks = None) -> None:
+        self._ranks = ranks
+        self._rank = capture if ranks is None else int(ranks[capture])
         self._clock = Clock(disorder)
-        self._shelf = PieceQueue()
+        self._shelf = PieceQueue(ranks)
 
     @property
     def settled(self) -> int:
@@ -81,7 +82,7 @@ class Ordering:
         """Add the next block. Yields the pieces whose order is now final."""
         if len(records):
             self._shelf.put(self._piece(records, block))
-            yield from self._shelf.take((self._clock.settled, self._capture))
+            yield from self._shelf.take((self._clock.settled, self._rank))
 
     def finish(self) -> Iterator[Piece]:
         """Yield all remaining pieces."""
@@ -94,11 +95,11 @@ class Ordering:
         if keys is None:
             if jumped:
                 _note_jumps(block, np.full(len(block.segments), jumped))
-            return piece_of((table, table["time_ns"]) for table in tables_of(block))
+            return piece_of(((table, table["time_ns"]) for table in tables_of(block)), self._ranks)
         row = {id(table): _rows_of(table, records) for table in tables_of(block)}
         if self._clock.disorder.jumps:
             _note_jumps(block, keys.jumps[row[id(block.segments)]])
-        return sorted_piece([tuple((table, keys.key[row[id(table)]]) for table in tables_of(block))])
+        return sorted_piece([tuple((table, keys.key[row[id(table)]]) for table in tables_of(block))], self._ranks)
 
 
 def _rows_of(table: Table, records: Frames) -> NDArray[np.int64]:

@@ -1,14 +1,14 @@
 """Sorted pieces of a run that may overlap: merged, and yielded when nothing can come before them.
 
-In: `Piece`s, in any order. Out: the same rows, by key and then by capture. Pieces that do not overlap stay as they
-are; of two that do, only the rows from the overlap on are sorted together.
+In: `Piece`s, in any order. Out: the same rows, by key and then by the rank of their capture. Pieces that do not overlap
+stay as they are; of two that do, only the rows from the overlap on are sorted together.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,13 @@ from handshake_inspect.plain import mutable
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
 Times = NDArray[np.int64]
-#: Sort key of a row: its key, then the number of its capture.
+#: Sort key of a row: its key, then the rank of its capture.
 Place = tuple[int, int]
 #: Segments, datagrams and ICMP errors, each with the key of every row.
 Parts = tuple[tuple[Table, Times], ...]
+
+#: The rank of each capture of a run (`capture.merge.ranks_of`); None if that is its number.
+Ranks = NDArray[np.int64] | None
 
 #: Earlier than any time in a capture.
 EARLIEST_NS = -(1 << 63)
@@ -36,6 +39,7 @@ class Piece:
     """Rows of the three tables of a block, each in order of keys, and of captures where keys are equal."""
 
     parts: Parts
+    ranks: Ranks
     #: Places of its first and its last row.
     first: Place
     last: Place
@@ -48,43 +52,51 @@ class Piece:
 
     def cut(self, place: Place) -> tuple[Piece | None, Piece | None]:
         """Return the rows up to a place, and those after it."""
-        at = [_rows_up_to(table, key, place) for table, key in self.parts]
+        at = [_rows_up_to(table, key, place, self.ranks) for table, key in self.parts]
         halves = (
             [(table.take(slice(a, b)), key[a:b]) for (table, key), a, b in zip(self.parts, begins, ends, strict=True)]
             for begins, ends in (([0] * len(at), at), (at, [None] * len(at)))
         )
-        before, after = (piece_of(half) for half in halves)
+        before, after = (piece_of(half, self.ranks) for half in halves)
         return before, after
 
 
-def piece_of(parts: Iterable[tuple[Table, Times]]) -> Piece | None:
+def piece_of(parts: Iterable[tuple[Table, Times]], ranks: Ranks = None) -> Piece | None:
     """Make a piece of sorted tables, each with its keys; None if there are no rows."""
     kept = tuple(parts)
-    ends = [(int(key[at]), int(table["capture"][at])) for table, key in kept if len(table) for at in (0, -1)]
-    return Piece(kept, min(ends), max(ends)) if ends else None
+    ends = [
+        (int(key[at]), int(_ranks(table["capture"][at], ranks))) for table, key in kept if len(table) for at in (0, -1)
+    ]
+    return Piece(kept, ranks, min(ends), max(ends)) if ends else None
 
 
-def _rows_up_to(table: Table, key: Times, place: Place) -> int:
+def _ranks(capture: Any, ranks: Ranks) -> Any:
+    """Return the ranks of these captures."""
+    return capture if ranks is None else ranks[capture]
+
+
+def _rows_up_to(table: Table, key: Times, place: Place, ranks: Ranks) -> int:
     low, high = np.searchsorted(key, place[0], "left"), np.searchsorted(key, place[0], "right")
-    return int(low + np.searchsorted(table["capture"][low:high], place[1], "right"))
+    return int(low + np.searchsorted(_ranks(table["capture"][low:high], ranks), place[1], "right"))
 
 
-def sorted_piece(parts: Sequence[Parts]) -> Piece | None:
+def sorted_piece(parts: Sequence[Parts], ranks: Ranks = None) -> Piece | None:
     """Sort rows by place; rows of one capture and of equal keys stay in the order given."""
     merged = []
     for tables in zip(*parts, strict=True):
         kind = type(tables[0][0])
         table = kind.concatenate([table for table, _ in tables])
         key = np.concatenate([key for _, key in tables])
-        order = np.lexsort((table["capture"], key))
+        order = np.lexsort((_ranks(table["capture"], ranks), key))
         merged.append((table.take(order), key[order]))
-    return piece_of(merged)
+    return piece_of(merged, ranks)
 
 
 class PieceQueue:
     """Pieces in order, none of which overlaps the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks = None) -> None:
+        self._ranks = ranks
         self._pieces: deque[Piece] = deque()
 
     @property
@@ -107,7 +119,7 @@ class PieceQueue:
             overlapping += [after] if after else []
             self._pieces.extend([before] if before else [])
         if len(overlapping) > 1:
-            piece = sorted_piece([one.parts for one in reversed(overlapping)])
+            piece = sorted_piece([one.parts for one in reversed(overlapping)], self._ranks)
         self._pieces.extend([piece] if piece else [])
 
     def take(self, settled: Place | None) -> Iterator[Piece]:

@@ -32,6 +32,8 @@ class PartFacts:
     """Facts about a part, besides its segments."""
 
     captures: list[CaptureSummary]
+    #: Time of the first record of each; None without records.
+    begins_ns: list[int | None]
     #: Index of the input of each capture.
     inputs: list[int]
     #: Error messages of inputs that could not be used.
@@ -102,6 +104,7 @@ def part_from(inspector: Inspector, inputs: Sequence[Input], failed: list[str]) 
         appeared_ns=_appeared_ns(rows, len(analysis.keys)),
         beside=PartFacts(
             captures=inspector.captures,
+            begins_ns=inspector.reading.begins_ns,
             inputs=[next(n for n, one in enumerate(inputs) if one is source) for source in inspector.reading.sources],
             failed=failed,
             damage=[inspector.reading.damage.get(number, []) for number in range(len(inspector.captures))],

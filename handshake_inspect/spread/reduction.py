@@ -37,13 +37,15 @@ class RunFacts:
 
     names: Names
     captures: Sequence[CaptureSummary]
+    #: The rank of each (`capture.merge.ranks_of`).
+    ranks: Rows
     #: Captures known to contain most segments more than once.
     trusted: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, names: Names, captures: Sequence[CaptureSummary]) -> RunFacts:
+    def of(cls, names: Names, captures: Sequence[CaptureSummary], ranks: Rows) -> RunFacts:
         """Make it without the metadata of captures, on which no verdict depends."""
-        return cls(names, [replace(one, about=About()) for one in captures])
+        return cls(names, [replace(one, about=About()) for one in captures], ranks)
 
 
 @dataclass
@@ -78,7 +80,7 @@ def reduced(
     conversations = Conversations()
     wanted = 0 if only is None else 1 + int(conversations.number(only).max(initial=-1))
     numbers = [conversations.number(one.keys) for one in pieces]
-    rows, piece = _in_order(pieces, numbers)
+    rows, piece = _in_order(pieces, numbers, told.ranks)
     if only is not None:  # another conversation may share the hash of one that was read again
         meant = rows["conversation"] < wanted
         rows, piece = rows.take(meant), piece[meant]
@@ -95,7 +97,7 @@ def reduced(
     return Reduction(verdicts, keys, *appeared, analysis.gathering.evidence, again, set_of(piece[~stays]))
 
 
-def _in_order(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[StoredRows, Rows]:
+def _in_order(pieces: Sequence[Piece], numbers: Sequence[Rows], ranks: Rows) -> tuple[StoredRows, Rows]:
     """Sort the rows of all pieces by conversation and time; return also the piece of each row."""
     renumbered = [
         StoredRows(one.rows.columns | {"conversation": own[one.rows["conversation"]]})
@@ -105,11 +107,11 @@ def _in_order(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[StoredR
     piece = np.repeat(np.arange(len(pieces)), [len(one) for one in renumbered])
     order = np.argsort(rows["conversation"], kind="stable")
     rows, piece = rows.take(order), piece[order]
-    order = _by_time(rows, piece)
+    order = _by_time(rows, piece, ranks)
     return rows.take(order), piece[order]
 
 
-def _by_time(rows: StoredRows, piece: Rows) -> Rows:
+def _by_time(rows: StoredRows, piece: Rows, ranks: Rows) -> Rows:
     """Return the order of rows by conversation and time; rows of one piece stay in order, whatever their times are."""
     order = np.arange(len(rows))
     conversation, time_ns = rows["conversation"], rows["time_ns"]
@@ -121,7 +123,7 @@ def _by_time(rows: StoredRows, piece: Rows) -> Rows:
     if len(some):
         stretch = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(rows)))[some]
         latest = _latest(stretch, time_ns[some])
-        order[some] = some[np.lexsort((rows["capture"][some], latest, conversation[some]))]
+        order[some] = some[np.lexsort((ranks[rows["capture"][some]], latest, conversation[some]))]
     return order
 
 

@@ -127,7 +127,7 @@ class _Work:
 
     def __init__(self, engine: Engine, course: WholeRun, mapped: Sequence[_Mapped], pieces: int) -> None:
         self._engine, self._course, self._count = engine, course, pieces
-        self._told = RunFacts.of(course.names, course.captures)
+        self._told = RunFacts.of(course.names, course.captures, course.ranks)
         self._errors = self._shared_errors()
         parts = [one.part for one in mapped]
         self._pieces = [self._shuffle(parts, course.renumberings, which) for which in range(pieces)]

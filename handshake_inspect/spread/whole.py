@@ -16,7 +16,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.inputs import Input
-from handshake_inspect.capture.merge import lanes_of
+from handshake_inspect.capture.merge import is_instant, lanes_of, ranks_of
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Analysis, count_errors
@@ -64,6 +64,12 @@ class WholeRun:
     def captures(self) -> list[CaptureSummary]:
         """All usable captures, in the order in which they were named."""
         return [self.parts[part].captures[number] for _, part, number in self._places]
+
+    @cached_property
+    def ranks(self) -> Rows:
+        """The rank of each capture, by which rows of one time are sorted."""
+        begins_ns = [self.parts[part].begins_ns[number] for _, part, number in self._places]
+        return ranks_of(list(zip(begins_ns, map(is_instant, self.captures), strict=True)))
 
     @cached_property
     def sources(self) -> list[Input]:
@@ -131,7 +137,7 @@ class WholeRun:
         latest = np.concatenate([np.maximum.accumulate(table["time_ns"]) for table in numbered])
         # A part that is not in order of time keeps its order: no other part overlaps with it.
         in_time = np.repeat([not one.is_out_of_time for one in self.parts], [len(table) for table in numbered])
-        return whole.take(np.lexsort((whole["capture"] * in_time, latest)))
+        return whole.take(np.lexsort((self.ranks[whole["capture"]] * in_time, latest)))
 
 
 def inspection_of(

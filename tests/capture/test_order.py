@@ -188,22 +188,34 @@ def feeds_of(captures: Sequence[Sequence[int]], sizes: Sequence[int], opened: li
         opened.append(opened[-1] - 1)
 
     return [
-        Feed(capture, lambda capture=capture: blocks(capture), Disorder(), START + times[0] * MS if times else None)  # type: ignore[misc]
+        Feed(
+            capture,
+            lambda capture=capture: blocks(capture),  # type: ignore[misc]
+            Disorder(),
+            START + times[0] * MS if times else None,
+            is_instant=len(set(times)) < 2,
+        )
         for capture, times in enumerate(captures)
     ]
 
 
 @given(
-    captures=st.lists(st.lists(st.integers(0, 9000), max_size=30).map(sorted), min_size=1, max_size=4),
+    captures=st.lists(
+        st.lists(st.integers(0, 9000) | st.integers(0, 5), max_size=30).map(sorted), min_size=1, max_size=4
+    ),
     sizes=st.lists(st.integers(1, 9), min_size=1, max_size=3),
 )
-def test_captures_are_merged_by_time_then_by_number(captures: list[list[int]], sizes: list[int]) -> None:
+def test_captures_are_merged_by_time_then_by_which_begins_first_then_by_number(
+    captures: list[list[int]], sizes: list[int]
+) -> None:
     segments, datagrams = rows_of(list(Merge(feeds_of(captures, sizes, [0]))))
     expected = sorted(
-        (time, capture, number) for capture, times in enumerate(captures) for number, time in enumerate(times, 1)
+        (time, times[0], times[0] != times[-1], capture, number)
+        for capture, times in enumerate(captures)
+        for number, time in enumerate(times, 1)
     )
-    assert segments == [(capture, number) for _, capture, number in expected if number % 2 == 0]
-    assert datagrams == [(capture, number) for _, capture, number in expected if number % 2 and number % 3]
+    assert segments == [(capture, number) for *_, capture, number in expected if number % 2 == 0]
+    assert datagrams == [(capture, number) for *_, capture, number in expected if number % 2 and number % 3]
 
 
 def test_captures_that_do_not_overlap_are_open_one_at_a_time() -> None:
