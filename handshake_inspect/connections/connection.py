@@ -76,16 +76,19 @@ class Endpoint:
 
 @plain
 class SynOptions:
-    """What an end offered on its SYN."""
+    """What an end offered on its SYN. What is None may have been offered if the list `is_cut`."""
 
     #: Maximum segment size in octets; None if not offered.
     mss: int | None
     #: Window scale shift count; None if not offered.
     window_scale: int | None
-    sack_permitted: bool
-    timestamps: bool
+    #: None: the capture cannot tell, as for timestamps.
+    sack_permitted: bool | None
+    timestamps: bool | None
     #: RFC 7413: "request" for a cookie, or "cookie"; None without the option.
     fast_open: str | None = None
+    #: The snapshot length cut the list: only options before that are known.
+    is_cut: bool = False
 
 
 @plain
@@ -381,7 +384,8 @@ class Step:
     retransmission: bool = False
     #: Options of a SYN or SYN-ACK; None for other segments.
     options: SynOptions | None = None
-    #: `window` in octets, scaled as agreed on both SYNs (RFC 7323 §2.2); None if one SYN was not captured.
+    #: `window` in octets, scaled as agreed on both SYNs (RFC 7323 §2.2); None if a SYN, or the option list
+    #: that would have its scale, was not captured.
     window_octets: int | None = None
     #: Its sender's window is closed, or was until now: `window` is 0 here, or was 0 in its previous segment.
     at_closed_window: bool = False

@@ -38,7 +38,7 @@ from handshake_inspect.memory import give_back
 from handshake_inspect.pairs import address
 from handshake_inspect.processes import Workers
 from handshake_inspect.quantities import counted
-from handshake_inspect.tcp.options import parse
+from handshake_inspect.tcp.options import is_cut, parse
 
 #: Connections made from the columns at once.
 BLOCK_CONNECTIONS = 4096
@@ -292,9 +292,16 @@ class Connections(ConnectionColumns, Sequence[Connection]):
 @lru_cache(maxsize=4096)
 def syn_options(octets: bytes) -> SynOptions:
     """Return what the option list of a SYN offers."""
-    options = parse(octets)
-    fast_open = None if options.fast_open_cookie is None else "cookie" if options.fast_open_cookie else "request"
-    return SynOptions(options.mss, options.window_scale, options.sack_permitted, options.timestamps, fast_open)
+    options, cut = parse(octets), is_cut(octets)
+    absent = None if cut else False
+    return SynOptions(
+        mss=options.mss,
+        window_scale=options.window_scale,
+        sack_permitted=options.sack_permitted or absent,
+        timestamps=options.timestamps or absent,
+        fast_open=None if options.fast_open_cookie is None else "cookie" if options.fast_open_cookie else "request",
+        is_cut=cut,
+    )
 
 
 def _known(value: int) -> int | None:

@@ -10,7 +10,7 @@ from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
-from handshake_inspect.findings.option_lists import of_lists
+from handshake_inspect.findings.option_lists import is_cut, of_lists
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
 from handshake_inspect.tcp.options import Options
 
@@ -26,14 +26,14 @@ def syn_with_data(e: Evidence) -> Iterator[FindingRows]:
 
     Reported when. A SYN without ACK has payload and no Fast Open option.
 
-    Not reported when. The option is there: see `fast-open`.
+    Not reported when. The option is there: see `fast-open`. Or it may be, in what the snapshot length cut.
 
     Source. RFC 9293 §3.4, §3.10.7.2 (third); RFC 7413 §2. Zeek SYN_with_data.
     """
     at = e.data_rows[e.is_syn.take(e.data_rows)]
     if not len(at):
         return
-    at = at[of_lists(e, _has_fast_open, e.rows.options[at]) == 0]
+    at = at[(of_lists(e, _has_fast_open, e.rows.options[at]) == 0) & ~is_cut(e, e.rows.options[at])]
     connection, row, _ = e.first_of_each(at)
     answer = e.numbers.syn_ack_row[e.responder[connection]]
     kept = np.where(answer >= 0, e.rows.ack[answer] - 1, -1)
@@ -86,9 +86,11 @@ def fast_open_requested(e: Evidence) -> Iterator[FindingRows]:
     if not len(at):
         return
     given = np.where(answer >= 0, of_lists(e, _cookie_octets, e.rows.options[answer]), -1)
+    cut = (answer >= 0) & (given <= 0) & is_cut(e, e.rows.options[answer])
     told = (
         (answer < 0, "the client asks for a Fast Open cookie; no SYN-ACK was captured"),
-        ((answer >= 0) & (given <= 0), "the client asks for a Fast Open cookie, and the SYN-ACK brings none"),
+        (cut, "the client asks for a Fast Open cookie; not all options of the SYN-ACK were captured"),
+        ((answer >= 0) & (given <= 0) & ~cut, "the client asks for a Fast Open cookie, and the SYN-ACK brings none"),
         (given > 0, "the client asks for a Fast Open cookie, and the SYN-ACK brings one of {given:octets}"),
     )
     yield from e.found_each(told, at, syn, answer, given=given)
@@ -151,10 +153,12 @@ def fast_open_declined(e: Evidence) -> Iterator[FindingRows]:
         return
     again = e.first_among(_data_from_first(e))[at]
     given = of_lists(e, _cookie_octets, e.rows.options[answer])
+    cut = (given <= 0) & is_cut(e, e.rows.options[answer])
     text = "the SYN-ACK acknowledges none of the {sent:octets} on the SYN"
     told = (
         (given > 0, text + ", and brings another cookie"),
-        (given <= 0, text + ": no Fast Open at this listener now"),
+        (cut, text),
+        ((given <= 0) & ~cut, text + ": no Fast Open at this listener now"),
     )
     yield from e.found_each(told, at, syn, answer, again, sent=e.rows.payload[syn])
 

@@ -17,7 +17,7 @@ from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN, UNKNOWN, of_side
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.fin_answers import FinAnswers
-from handshake_inspect.findings.option_lists import of_lists
+from handshake_inspect.findings.option_lists import is_cut, of_lists
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.tcp.options import SHIFT_MAX
@@ -167,10 +167,9 @@ def _offered(e: Evidence, at: Rows) -> Rows:
     rows = e.rows
     offers = previous_of_end(rows, ~e.is_rst, rows.peer[at], at)
     lists = np.stack([e.table["options_o"], e.table["options_r"]], axis=1).astype(np.int64)[rows.conn[at]]
-    known = (lists != NONE).all(axis=1)
-    scale = of_lists(
-        e, lambda options: NONE if options.window_scale is None else options.window_scale, np.maximum(lists, 0)
-    )
+    known, which = (lists != NONE).all(axis=1), np.maximum(lists, 0)
+    scale = of_lists(e, lambda options: NONE if options.window_scale is None else options.window_scale, which)
+    scale = np.where((scale == NONE) & is_cut(e, which), SHIFT_MAX, scale)
     own = np.take_along_axis(scale, (rows.peer[at] & 1)[:, None], axis=1)[:, 0]
     shift = np.where(known, np.where((scale == NONE).any(axis=1), 0, np.minimum(own, SHIFT_MAX)), SHIFT_MAX)
     window = rows.window[np.maximum(offers, 0)].astype(np.int64) << shift

@@ -13,7 +13,7 @@ from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import CWR, ECE
 from handshake_inspect.findings.evidence import Evidence
-from handshake_inspect.findings.option_lists import option_list
+from handshake_inspect.findings.option_lists import is_cut, option_list
 from handshake_inspect.findings.retries import syns_again
 from handshake_inspect.findings.rule import NOTE, rule
 from handshake_inspect.quantities import listed
@@ -35,7 +35,7 @@ def syn_options_dropped(e: Evidence) -> Iterator[FindingRows]:
     scale, SACK, timestamps or the two bits of ECN that the other has.
 
     Not reported when. They differ only in their MSS or in Fast Open, or lie in two captures of the same time: then a
-    box on the way took the options out.
+    box on the way took the options out. The snapshot length cut the options that one seems to lack.
 
     Source. RFC 7323 §2.2, §3.2; RFC 2018 §2; RFC 3168 §6.1.1.1.
     """
@@ -60,7 +60,7 @@ def options_stripped(e: Evidence) -> Iterator[FindingRows]:
     SACK, timestamps or the two bits of ECN that the other has.
 
     Not reported when. The SYNs lie in one capture, or in files that follow each other: then the client itself tries
-    with fewer (`syn-options-dropped`).
+    with fewer (`syn-options-dropped`). The snapshot length cut the options that one seems to lack.
 
     Source. RFC 7323 §2.2, §3.2; RFC 2018 §2; RFC 3168 §6.1.1.
     """
@@ -95,10 +95,12 @@ def _syn_offers(e: Evidence, rows: Rows) -> Rows:
 
 
 def _differences(e: Evidence, offer: int, other: int) -> tuple[str, ...]:
-    """Return the differences of two offers (`_syn_offers`)."""
-    lists = option_list(e, offer >> 1), option_list(e, other >> 1)
+    """Return the differences of two offers (`_syn_offers`). A list that was cut is not known to lack anything."""
+    numbers = np.array([offer, other]) >> 1
+    one, another = (option_list(e, number) for number in numbers.tolist())
+    one_cut, another_cut = is_cut(e, numbers).tolist()
     ecn = ("ECN",) if (offer ^ other) & 1 else ()
-    return lacking(*lists) + lacking(*reversed(lists)) + ecn
+    return (() if another_cut else lacking(one, another)) + (() if one_cut else lacking(another, one)) + ecn
 
 
 def _differing_syns(e: Evidence, *, at_one_place: bool) -> Iterator[tuple[tuple[str, ...], Rows, Rows]]:

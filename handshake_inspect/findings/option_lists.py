@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.arrays import Rows
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.sets import in_order, numbered
@@ -37,6 +37,12 @@ def of_lists(e: Evidence, value: Callable[[Options], int], numbers: NDArray[Any]
     distinct, which = numbered(offered.which.take(numbers.reshape(-1)))
     values = np.array([value(offered.distinct[one]) for one in distinct.tolist()], np.int64)
     return values[which].reshape(numbers.shape)
+
+
+def is_cut(e: Evidence, numbers: NDArray[Any]) -> Mask:
+    """Mark those of these option lists, by their numbers, that the capture truncated: what they lack may be there."""
+    cut: Mask = e.decided.offered.is_cut[numbers]
+    return cut
 
 
 def by_offers(e: Evidence, answer: Callable[[Options | None, Options | None], Answer | None]) -> Iterator[_By[Answer]]:

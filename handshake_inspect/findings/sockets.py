@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.arrays import Mask
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.deciding.time_waits import (
@@ -20,7 +20,11 @@ from handshake_inspect.connections.deciding.time_waits import (
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, run_rule
 from handshake_inspect.findings.run import Run
 from handshake_inspect.table import frame_numbers
+from handshake_inspect.tcp.options import is_cut
 from handshake_inspect.tcp.seqnum import MODULUS
+
+#: Columns of the option lists of a SYN and of its answer.
+LISTS = ("options_o", "options_r")
 
 
 @run_rule("time-wait-reused", CHAT, by_times=True, example="time-wait-reused.pcap")
@@ -75,7 +79,8 @@ def time_wait_reused_early(run: Run) -> Iterator[FindingRows]:
     Reported when. The next connection between the sockets opens before TIME-WAIT is over by the profile, and neither
     rule holds.
 
-    Not reported when. The last numbers of the old connection are not known.
+    Not reported when. The last numbers of the old connection are not known, or the timestamps of the new one: the
+    snapshot length cut the options of its SYN or SYN-ACK.
 
     Source. RFC 9293 §3.6.1 (MAY-2); RFC 6191 §2; RFC 7323 §5. Wireshark tcp.reused_ports; Zeek SYN_after_close,
     premature_connection_reuse.
@@ -84,6 +89,7 @@ def time_wait_reused_early(run: Run) -> Iterator[FindingRows]:
         return
     waits, following = run.connections.time_waits, run.connections.time_waits.next
     early = (waits.outcome == REUSED_EARLY) & (following.last_seq != NONE)
+    early[_may_have_timestamps(run, np.flatnonzero(early & (following.timestamp == NONE)))] = False
     stamped = (following.timestamp != NONE) & (following.last_timestamp != NONE)
     text = "a SYN took the sockets {after:duration} into the TIME-WAIT of the {who:end}, of {length:duration}: "
     above = (following.initial_seq - following.last_seq) % MODULUS < MODULUS // 2
@@ -93,6 +99,16 @@ def time_wait_reused_early(run: Run) -> Iterator[FindingRows]:
         (stamped & ~above, "its timestamp is {older} below the last one, its number {behind:octets}"),
     ):
         yield from _reuse(run, early & some, text + why)
+
+
+def _may_have_timestamps(run: Run, at: Rows) -> Rows:
+    """Return those of these TIME-WAITs whose next connection has a SYN or SYN-ACK with truncated options."""
+    time_waits, lists = run.connections.time_waits, run.connections.names.options
+    found = [
+        any(number != NONE and is_cut(lists[number]) for number in pair)
+        for pair in zip(*(time_waits.users[name][time_waits.next.row[at]].tolist() for name in LISTS), strict=True)
+    ]
+    return at[np.array(found, np.bool_)]
 
 
 def _reuse(run: Run, which: Mask, text: str) -> Iterator[FindingRows]:

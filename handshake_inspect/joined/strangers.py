@@ -121,14 +121,15 @@ def _identifications(rows: _Rows) -> tuple[Rows, Rows]:
 
 
 def _offer_the_same(first: Vantage, second: Vantage, pairs: Pairs) -> Mask:
-    """Do the SYNs of each end, where both places have them, offer the same? But for the MSS, which routers lower."""
+    """Do the SYNs of each end, where both places have them whole, offer the same? (The MSS aside.)"""
     offers: dict[tuple[Any, ...], int] = {}
 
     def of(place: Vantage, connections: Rows, end: str) -> Rows:
         lists = place.table[f"options_{end}"][connections]
         distinct, which = np.unique(lists, return_inverse=True)
         found = [
-            NONE if one == NONE else offers.setdefault(_offer(place, one), len(offers)) for one in distinct.tolist()
+            NONE if one == NONE or place.is_cut_list[one] else offers.setdefault(_offer(place, one), len(offers))
+            for one in distinct.tolist()
         ]
         numbers: Rows = np.array(found, np.int64)[which]
         return numbers

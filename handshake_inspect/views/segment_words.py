@@ -82,7 +82,10 @@ def _spans(blocks: list[SackBlock], step: Step, numbers: Numbers) -> str:
 
 @lru_cache(maxsize=1 << 12)
 def offer_words(offer: SynOptions | None) -> str:
-    """Return what a SYN or SYN-ACK offers: "mss=1460 ws=7 sack ts tfo=request"; "" of other segments."""
+    """Return what a SYN or SYN-ACK offers: "mss=1460 ws=7 sack ts tfo=request"; "" of other segments.
+
+    Of a list that the snapshot length cut: "mss=1460 (rest not captured)".
+    """
     if offer is None:
         return ""
     said = [
@@ -92,6 +95,8 @@ def offer_words(offer: SynOptions | None) -> str:
         *(["ts"] if offer.timestamps else []),
         *([f"tfo={offer.fast_open}"] if offer.fast_open else []),
     ]
+    if offer.is_cut:
+        said.append("(rest not captured)" if said else "options not captured")
     return " ".join(said)
 
 

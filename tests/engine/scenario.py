@@ -228,6 +228,7 @@ def _segment_lines(text: str, now: int) -> tuple[int, list[Line]]:
         else:
             segment = replace(segment, options=segment.options + _option(word, rest))
     assert (ack is not None) == bool(flags & FLAGS["A"]), f"ack and the ACK bit go together: {text}"
+    segment = replace(segment, options=segment.options + bytes(-len(segment.options) % 4))  # a whole list
     expected = beside.split()
     states = (expected[0], expected[1]) if expected else (".", ".")
     ignored = None if "ignored?" in expected[2:] else "ignored" in expected[2:]

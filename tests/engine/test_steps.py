@@ -6,12 +6,14 @@ import io
 import random
 import re
 import struct
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
 
 from handshake_inspect import inspect
 from handshake_inspect.connections.connection import ENDS, NONE_PASSED, Step, SynOptions
+from handshake_inspect.connections.splitting.rows import SYN
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.tcp.states import Event
 from tests.engine.fuzz import conversation
@@ -349,6 +351,38 @@ def test_options_of_both_ends() -> None:
     )
     assert options.originator == SynOptions(mss=1460, window_scale=7, sack_permitted=True, timestamps=True)
     assert options.responder == SynOptions(mss=536, window_scale=None, sack_permitted=False, timestamps=False)
+
+
+WHOLE = bytes.fromhex("020405b4 0402080a 00000000 00000000 01030307")
+
+
+@pytest.mark.parametrize(
+    ("octets", "known"),
+    [
+        (0, SynOptions(None, None, None, None, is_cut=True)),
+        (4, SynOptions(1460, None, None, None, is_cut=True)),
+        (6, SynOptions(1460, None, True, None, is_cut=True)),
+        (18, SynOptions(1460, None, True, True, is_cut=True)),
+        (20, SynOptions(1460, 7, True, True)),
+    ],
+)
+def test_an_option_that_the_snapshot_length_cut_off_is_not_called_absent(octets: int, known: SynOptions) -> None:
+    """RFC 7323 §2.2: nor are the windows known to be unscaled."""
+    segments = parse("open\n A > PA x+1 (5) ack y+1 win 64").segments(ISN_PAIRS["plain"])
+    cut = WHOLE[:octets] + b"\xfe" * (octets in (0, 4))  # as `capture.headers.options` marks a cut between two words
+    inspection = inspect_segments([replace(one, options=cut) if one.flags & SYN else one for one in segments])
+    (connection,) = inspection.connections
+    assert connection.handshake.options.originator == connection.handshake.options.responder == known
+    steps = inspection.steps(connection.stream)
+    assert steps[0].window_octets == steps[0].window
+    assert steps[-1].window_octets == (64 << 7 if octets == 20 else None)
+
+
+def test_one_whole_list_without_window_scale_tells_that_windows_are_not_scaled() -> None:
+    segments = parse("open\n A > PA x+1 (5) ack y+1 win 64").segments(ISN_PAIRS["plain"])
+    segments[0] = replace(segments[0], options=WHOLE[:6])
+    steps = inspect_segments(segments).steps(0)
+    assert steps[-1].window_octets == 64
 
 
 def test_a_closed_window_is_told_in_octets_when_it_closes_while_it_is_closed_and_when_it_opens() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.engine.scenario import inspect_lines
+from handshake_inspect import inspect
+from tests.engine.scenario import ISN_PAIRS, inspect_lines, inspect_segments, parse
 from tests.findings.captures import messages_in
 from tests.findings.lines import found_in
+from tests.findings.snapped import snapped
 
 CASES = {
     "syn-with-data": (
@@ -72,3 +76,36 @@ def test_a_syn_ack_that_echoes_the_syn_with_data_declines_them() -> None:
     text = DROPPED.format(f"ts {FIRST} 0", f"ts {AGAIN} 0", f"ts 999934224 {FIRST}")
     assert inspect_lines(text).connections[0].handshake.fast_open == "declined"
     assert "fast-open-declined" in found_in(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "octets", "messages"),
+    [
+        # Of a SYN with data nobody knows whether it asked; it is told only where the whole list was captured.
+        ("syn-with-data.server.pcap", 70, []),
+        (
+            "syn-with-data.server.pcap",
+            74,
+            ["5 octets on the SYN without Fast Open; the SYN-ACK acknowledges none of them"],
+        ),
+        # The whole list of the SYN, and that of the SYN-ACK up to its cookie.
+        (
+            "fast-open-requested.pcap",
+            78,
+            ["the client asks for a Fast Open cookie; not all options of the SYN-ACK were captured"],
+        ),
+    ],
+)
+def test_an_option_that_the_snapshot_length_cut_off_is_not_missed(name: str, octets: int, messages: list[str]) -> None:
+    (connection,) = inspect(snapped(name, octets)).connections
+    assert [one.message for one in connection.findings if one.code in CASES] == messages
+
+
+@pytest.mark.parametrize(("octets", "why"), [(b"", ": no Fast Open at this listener now"), (b"\xfe", "")])
+def test_another_cookie_may_have_been_cut_off(octets: bytes, why: str) -> None:
+    """A list that was cut is no whole number of words."""
+    text = "A > S x (4) tfo 0102030405060708\nB > SA y ack x+1\nA > PA x+1 (4) ack y+1"
+    syn, answer, data = parse(text).segments(ISN_PAIRS["plain"])
+    (connection,) = inspect_segments([syn, replace(answer, options=octets), data]).connections
+    (declined,) = [one.message for one in connection.findings if one.code == "fast-open-declined"]
+    assert declined == f"the SYN-ACK acknowledges none of the 4 octets on the SYN{why}"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from handshake_inspect.connections.folding.gather import GatheredRows
+from handshake_inspect.connections.splitting.rows import SYN
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
-from tests.engine.scenario import ISN_PAIRS, parse, table_of
+from tests.engine.scenario import ISN_PAIRS, inspect_segments, parse, table_of
 from tests.findings.captures import codes_in, messages_in
 
 #: Code -> captures in which it must appear, and captures in which it must not.
@@ -76,3 +81,14 @@ def test_what_lies_beyond_a_fin_is_not_folded() -> None:
         said.append([one.message for one in inspector.result().connections[0].findings if one.code == "data-after-fin"])
     assert said[0] == said[1] != []
     assert said[0][0].startswith("the client sent 20 segments with data beyond its own FIN, up to 180 above its number")
+
+
+@pytest.mark.parametrize("octets", [b"", b"\xfe"])
+def test_a_window_whose_scale_was_cut_off_is_taken_for_the_largest(octets: bytes) -> None:
+    """RFC 7323 §2.3: up to 1 GiB. A list that was cut is no whole number of words."""
+    text = "open\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\nA > FA x+200000 ack y+1\nB > A y+1 ack x+5"
+    segments = [
+        replace(one, options=octets) if one.flags & SYN else one for one in parse(text).segments(ISN_PAIRS["plain"])
+    ]
+    found = {one.code for one in inspect_segments(segments).connections[0].findings}
+    assert ("fin-out-of-window" in found) == (octets == b"")

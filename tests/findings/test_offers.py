@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from handshake_inspect import inspect
 from handshake_inspect.connections.splitting.rows import ACK, CWR, ECE, SYN
 from tests.engine.scenario import Segment, inspect_segments
 from tests.findings.answers import answered
-from tests.findings.captures import messages_in
+from tests.findings.captures import messages_in, path_of
+from tests.findings.snapped import snapped
 
 #: Code -> captures in which it must appear, and captures in which it must not. "a+b": a run of both captures.
 CASES = {
@@ -44,3 +48,23 @@ def test_a_syn_that_is_sent_again_as_a_plain_one_does_not_tell_which_one_was_ans
     found = {one.code: one.message for one in inspect_segments(segments).connections[0].findings}
     assert found["syn-options-dropped"] == "2 SYNs, and not all of them offer window scale, SACK and ECN"
     assert not found.keys() & {"ecn-declined", "options-declined", "window-unscaled"}
+
+
+@pytest.mark.parametrize("octets", [54, 58, 62, 66])
+def test_options_that_a_snapshot_length_cut_off_were_not_taken_out_on_the_way(octets: int) -> None:
+    """Of the SYN 0, 4, 8 or 12 octets of options are left: timestamps and window scale seem to be missing."""
+    for first in (True, False):
+        captures = [snapped("far-apart.pcap", octets), path_of("far-apart.server.pcap")][:: 1 if first else -1]
+        found = {one.code for connection in inspect(captures).connections for one in connection.findings}
+        assert not found & {*CASES, "options-declined", "window-unscaled"}
+
+
+def test_options_that_were_cut_off_one_syn_of_two_were_not_left_out() -> None:
+    offer = bytes.fromhex("020405b4 0402 030307 000000")
+    for first, second in ((offer, offer[:6]), (offer[:6], offer)):
+        segments = [
+            Segment(0, "A", SYN | ECE | CWR, 1000, options=first),
+            Segment(1_000_000_000, "A", SYN, 1000, options=second),
+        ]
+        messages = {one.code: one.message for one in inspect_segments(segments).connections[0].findings}
+        assert messages["syn-options-dropped"] == "2 SYNs, and not all of them offer ECN"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import pytest
 
 from handshake_inspect import inspect
-from handshake_inspect.capture.files import open_capture
-from tests.capture.builders import pcap
-from tests.findings.captures import messages_in, path_of
+from tests.findings.captures import messages_in
+from tests.findings.snapped import snapped
 
 #: Code -> captures in which it must appear, and captures in which it must not. "a+b": a run of both captures.
 CASES = {
@@ -82,12 +79,7 @@ def test_the_message_has_the_numbers(name: str, code: str, message: str) -> None
 @pytest.mark.parametrize("captured_octets", [54, 56, 58, 60])
 def test_options_that_the_capture_cut_off_are_not_missed(name: str, captured_octets: int) -> None:
     """Of Ethernet frames that hold IPv4 these are at most 6 octets of the options: what stood behind, nobody knows."""
-    frames = [
-        (records.octets(row)[:captured_octets], int(records.original[row]), int(records.time_ns[row]))
-        for records in open_capture(path_of(name))
-        for row in range(len(records))
-    ]
-    (connection,) = inspect(BytesIO(pcap(frames))).connections
+    (connection,) = inspect(snapped(name, captured_octets)).connections
     found = {one.code for one in connection.findings}
     assert not found & {*CASES, "mss-missing"}
     assert messages_in(name, "options-declined") or messages_in(name, "mss-missing")

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from handshake_inspect.connections.splitting.rows import SYN
+from tests.engine.scenario import ISN_PAIRS, inspect_segments, parse
 from tests.findings.captures import inspected, messages_in
 
 #: Code -> captures in which it must appear, and captures in which it must not.
@@ -111,3 +117,22 @@ def test_which_server_owes_how_much() -> None:
     assert messages_in("suricata-verify__output-eve-ftp-data.pcap", "time-wait-at-server") == [
         "accepted 24 connections and closed first: it owes TIME-WAIT, up to 18 at once (Linux: 60 s after the last ACK)"
     ]
+
+
+@pytest.mark.parametrize("octets", [b"", b"\xfe"])
+def test_a_syn_whose_timestamps_may_have_been_cut_off_is_not_called_too_early(octets: bytes) -> None:
+    """RFC 6191 §2: a newer timestamp allows a lower number. A list that was cut is no whole number of words."""
+    text = """
+        open
+        A > FA x+1  ack y+1
+        B > FA y+1  ack x+2
+        A > A  x+2  ack y+2
+        2.0  A > S  x-70000
+        B > SA y+70000    ack x-69999
+        A > A  x-69999  ack y+70001
+    """
+    segments = [
+        replace(one, options=octets) if one.flags & SYN else one for one in parse(text).segments(ISN_PAIRS["plain"])
+    ]
+    found = {one.code for one in inspect_segments(segments).connections[1].findings}
+    assert ("time-wait-reused-early" in found) == (octets == b"")

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, Pair, SackBlock, StateAt
+from handshake_inspect.connections.connection import Connection, Pair, SackBlock, StateAt, SynOptions
 from handshake_inspect.views.account import books, closing, times
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
 from handshake_inspect.views.ladder_calls import call_marks
 from handshake_inspect.views.ladder_cells import Cells
 from handshake_inspect.views.ladder_layout import wrap
-from handshake_inspect.views.segment_words import Numbers, payload_words
+from handshake_inspect.views.segment_words import Numbers, offer_words, payload_words
 from tests.engine.scenario import inspect_lines
 from tests.views.sessions import (
     PAYLOAD,
@@ -485,3 +485,9 @@ def test_payload_that_the_snapshot_length_cut_off_is_seen_to_go_on() -> None:
     assert payload_words(b"lots", 16, 4) == '"lots"'
     assert payload_words(b"lots", 16, 400) == payload_words(b"lotslots", 4, 8) == '"lots"…'
     assert payload_words(b"lots", 0, 4) == payload_words(b"", 16, 400) == ""
+
+
+def test_options_that_the_snapshot_length_cut_off_are_said_to_be_missing() -> None:
+    assert offer_words(SynOptions(1460, None, True, None, is_cut=True)) == "mss=1460 sack (rest not captured)"
+    assert offer_words(SynOptions(None, None, None, None, is_cut=True)) == "options not captured"
+    assert offer_words(SynOptions(None, None, False, False)) == offer_words(None) == ""

@@ -95,15 +95,18 @@ def _window_octets(window: int, flags: int, shift: int | None) -> int | None:
 
 
 def _shifts(rows: StepRows, offered: Callable[[int], SynOptions]) -> list[int] | None:
-    """Return the shift count of the window of each end (RFC 7323 §2); None unless both SYNs were captured.
+    """Return the shift count of the window of each end (RFC 7323 §2); None unless both were captured.
 
-    The scale is used only if both ends offered one.
+    The scale is used only if both ends offered one: a whole list without one tells that there is none.
     """
     first = [rows.first_syn[ORIGINATOR], rows.first_syn[ORIGINATOR if rows.self_connect else RESPONDER]]
     if min(first) < 0:
         return None
-    shifts = [offered(rows.options[at]).window_scale for at in first]
-    return [0 if None in shifts else min(shift or 0, SHIFT_MAX) for shift in shifts]
+    offers = [offered(rows.options[at]) for at in first]
+    if any(one.window_scale is None and not one.is_cut for one in offers):
+        return [0, 0]
+    shifts = [min(one.window_scale, SHIFT_MAX) for one in offers if one.window_scale is not None]
+    return shifts if len(shifts) == len(offers) else None
 
 
 # --- states and events -----------------------------------------------------------------------------------------------
