@@ -87,6 +87,8 @@ class SynOptions:
     timestamps: bool | None
     #: RFC 7413: "request" for a cookie, or "cookie"; None without the option.
     fast_open: str | None = None
+    #: How the SYN is signed: "md5" (RFC 2385) or "tcp-ao" (RFC 5925); None if it is not.
+    signature: str | None = None
     #: The snapshot length cut the list: only options before that are known.
     is_cut: bool = False
 

@@ -300,6 +300,7 @@ def syn_options(octets: bytes) -> SynOptions:
         sack_permitted=options.sack_permitted or absent,
         timestamps=options.timestamps or absent,
         fast_open=None if options.fast_open_cookie is None else "cookie" if options.fast_open_cookie else "request",
+        signature=options.signature,
         is_cut=cut,
     )
 

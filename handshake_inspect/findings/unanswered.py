@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.findings.rule import NOTE, WARN, run_rule
 from handshake_inspect.findings.run import Run
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import frame_numbers
+from handshake_inspect.tcp.options import is_cut, parse
 
 #: RFC 6298 §2.1: before this time has passed a SYN is not sent again; until then it is not unanswered, only not yet.
 FIRST_RETRY_NS = 1_000_000_000
@@ -25,7 +28,8 @@ def unanswered(run: Run) -> Iterator[FindingRows]:
 
     What it means. The client asked for a connection, and no SYN-ACK, no RST and no ICMP error came back. What the
     capture shows of others ranks the causes. The same port opened connections with other sockets: the SYN was lost, or
-    the listener's accept queue or SYN queue was full; Linux then drops a SYN silently. The host answered other SYNs
+    the listener's accept queue or SYN queue was full; Linux then drops a SYN silently. If all those are signed, by MD5
+    or TCP-AO, and this SYN is not, the listener drops it for that, as silently. The host answered other SYNs
     only, at other ports or with an RST: a filter drops what goes to this port, or the SYN was lost. It answered nobody:
     there is no such host, a filter hides it, or its answers take another way than the one captured.
 
@@ -36,7 +40,7 @@ def unanswered(run: Run) -> Iterator[FindingRows]:
 
     Not reported when. An RST answers (`refused`) or an ICMP error (`unreachable`).
 
-    Source. RFC 9293 §3.8.3, §3.10.7.3; RFC 6298 §2.1. Zeek conn_state S0.
+    Source. RFC 9293 §3.8.3, §3.10.7.3; RFC 6298 §2.1; RFC 2385 §2; RFC 5925 §7.3. Zeek conn_state S0.
     """
     table = run.table
     unanswered = run.judged(lambda one: one.handshake_kind == "unanswered" and not one.handshake_missing)
@@ -55,8 +59,11 @@ def unanswered(run: Run) -> Iterator[FindingRows]:
     by_port = _others(opened, listener, same)[at]
     by_host = _others(answered, host[listener], same)[at]
     itself = np.isin(same[at], same[answered])
+    lacks = np.zeros_like(by_port)
+    lacks[by_port] = _lacks_signature(run, opened, at[by_port])
     for which, hint in (
-        (by_port, "the port answered others: lost, or dropped by a full queue"),
+        (by_port & ~lacks, "the port answered others: lost, or dropped by a full queue"),
+        (lacks, "the port answered others, which are signed, as this is not: dropped for that, or lost"),
         (by_host & ~by_port, "the host answered other SYNs: filtered, or lost"),
         (itself & ~by_host, "another attempt of the same sockets was answered: lost, or dropped"),
         (~by_host & ~itself, "that host answered nobody: filtered, or no host there"),
@@ -78,6 +85,30 @@ def _others(which: Mask, group: Rows, same: Rows) -> Mask:
     of_group, of_same = (np.bincount(number[which], minlength=int(number.max()) + 1) for number in (group, same))
     others: Mask = of_group[group] > of_same[same]
     return others
+
+
+def _lacks_signature(run: Run, opened: Mask, at: Rows) -> Mask:
+    """Are these SYNs unsigned, unlike those of all connections that their listener opened? Shape of `at`."""
+    listener, lists = run.listeners.number, run.table["options_o"]
+    wanted = np.zeros(len(run.listeners.example), np.bool_)
+    wanted[listener[at]] = True
+    others = np.flatnonzero(opened & wanted[listener])
+    signed = _is_signed(run, lists[others])
+    if not signed.any():
+        return np.zeros(len(at), np.bool_)
+    wanted[listener[others[~signed]]] = False
+    whole = np.array(
+        [number != NONE and not is_cut(run.connections.names.options[number]) for number in lists[at].tolist()]
+    )
+    found: Mask = wanted[listener[at]] & whole & ~_is_signed(run, lists[at])
+    return found
+
+
+def _is_signed(run: Run, numbers: Rows) -> Mask:
+    """Mark the option lists, by their numbers, that have a signature; NONE has none."""
+    lists = run.connections.names.options
+    signed = [one for one in set_of(numbers).tolist() if one != NONE and parse(lists[one]).signature]
+    return np.isin(numbers, signed)
 
 
 def _until_ns(run: Run) -> Rows:

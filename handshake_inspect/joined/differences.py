@@ -69,6 +69,7 @@ def _spelled(options: Options) -> dict[str, str]:
         "SACK": "permitted" if options.sack_permitted else None,
         "timestamps": "offered" if options.timestamps else None,
         "Fast Open": None if options.fast_open_cookie is None else options.fast_open_cookie.hex() or "request",
+        "signature": options.signature,
         "MPTCP": None if options.mptcp is None else options.mptcp.hex(),
     }
     return {name: "none" if value is None else str(value) for name, value in said.items()}

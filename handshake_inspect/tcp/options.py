@@ -6,7 +6,7 @@ options before the error are read; nothing here raises.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from handshake_inspect.plain import plain
 
@@ -44,6 +44,8 @@ class Options:
     fast_open_cookie: bytes | None = None
     #: RFC 8684 §3: the subtype and what follows it.
     mptcp: bytes | None = None
+    #: The segment is signed: "md5" (RFC 2385 §3.0) or "tcp-ao" (RFC 5925 §2.2).
+    signature: str | None = None
     #: Kind and length of the first option with an invalid length; None without one. An option that ends beyond the list
     #: does not count: the capture may have truncated the frame.
     malformed: tuple[int, int] | None = None
@@ -119,8 +121,17 @@ def parse(octets: bytes) -> Options:
         timestamps=len(seen.get(TIMESTAMPS, b"")) == 8,
         fast_open_cookie=_cookie(seen.get(FAST_OPEN)),
         mptcp=seen.get(MPTCP),
+        signature=_signature(seen),
         malformed=_malformed(octets),
     )
+
+
+def _signature(seen: Mapping[int, bytes]) -> str | None:
+    # RFC 5925 §2.2: a segment has one of the two.
+    for kind, name in ((MD5, "md5"), (AUTHENTICATION, "tcp-ao")):
+        if kind in seen and 2 + len(seen[kind]) in LENGTHS[kind]:
+            return name
+    return None
 
 
 def _malformed(octets: bytes) -> tuple[int, int] | None:

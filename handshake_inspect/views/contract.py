@@ -271,6 +271,7 @@ def syn_options_object(options: SynOptions | None) -> Json | None:
         "window_scale": options.window_scale,
         "sack_permitted": options.sack_permitted,
         "timestamps": options.timestamps,
+        "signature": options.signature,
     }
 
 

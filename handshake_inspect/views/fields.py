@@ -24,6 +24,7 @@ _BOTH_ENDS: dict[str, Kind] = {
 }
 _OPTION_KINDS: dict[str, Kind] = {
     "mss": "number", "window_scale": "number", "sack_permitted": "flag", "timestamps": "flag",
+    "signature": "text",
 }  # fmt: skip
 _OPTIONS: dict[str, Kind] = {
     f"handshake.options.{end}.{name}": kind
@@ -129,6 +130,7 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "protocol": ("tcp",),
     "handshake.kind": HANDSHAKE_KINDS,
     "handshake.fast_open": ("requested", "accepted", "declined"),
+    **dict.fromkeys((f"handshake.options.{end}.signature" for end in ("originator", "responder")), ("md5", "tcp-ao")),
     "teardown.kind": TEARDOWN_KINDS,
     "teardown.closed_first": _ENDS,
     "teardown.reset_by": _ENDS,

@@ -94,6 +94,7 @@ def offer_words(offer: SynOptions | None) -> str:
         *(["sack"] if offer.sack_permitted else []),
         *(["ts"] if offer.timestamps else []),
         *([f"tfo={offer.fast_open}"] if offer.fast_open else []),
+        *([offer.signature] if offer.signature else []),
     ]
     if offer.is_cut:
         said.append("(rest not captured)" if said else "options not captured")

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from tests.engine.scenario import BEGIN_NS, Ends, Segment, inspect_lines, inspect_many
 from tests.findings.captures import messages_in
+
+#: What listeners that answered others may have done with a SYN.
+SIGNED = ", which are signed, as this is not: dropped for that, or lost"
+FULL = ": lost, or dropped by a full queue"
 
 CASES = {
     # In the last three the capture ends too early, an RST or an ICMP error is the answer.
@@ -54,6 +62,33 @@ def test_whom_the_host_answers_ranks_the_causes() -> None:
         "1 SYN to port 80, no answer within 2.000 s; the port answered others: lost, or dropped by a full queue",
         "1 SYN to port 82, no answer within 1.000 s; the host answered other SYNs: filtered, or lost",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options_of_others", "options", "hint"),
+    [
+        (["1312" + "5a" * 16 + "0000"], "020405b4", SIGNED),
+        (["1d10" + "5a" * 14] * 2, "", SIGNED),
+        # Signed too; the rest was not captured; others were answered without.
+        (["1312" + "5a" * 16 + "0000"], "1312" + "a5" * 16 + "0000", FULL),
+        (["1312" + "5a" * 16 + "0000"], "fe", FULL),
+        (["1312" + "5a" * 16 + "0000", "020405b4"], "020405b4", FULL),
+        (["020405b4"], "020405b4", FULL),
+    ],
+)
+def test_a_listener_whose_connections_are_all_signed_drops_a_syn_that_is_not(
+    options_of_others: list[str], options: str, hint: str
+) -> None:
+    """RFC 2385 §2: a segment without the expected signature is dropped, and never answered. So RFC 5925 §7.3."""
+    answer = Segment(BEGIN_NS + 1_000_000, "B", 18, 0, ack=8)
+    others = [(syn(80, at_s, answer), one) for at_s, one in enumerate(options_of_others)]
+    asked = [*others, (syn(80, 5), options), (syn(81, 7), "")]
+    with_options = [
+        ([replace(first, options=bytes.fromhex(octets)), *after], ends) for ((first, *after), ends), octets in asked
+    ]
+    found = inspect_many(with_options)
+    said = [one.message for connection in found.connections for one in connection.findings if one.code == "unanswered"]
+    assert said == [f"1 SYN to port 80, no answer within 2.000 s; the port answered others{hint}"]
 
 
 def half_open_in(*conversations: tuple[list[Segment], Ends]) -> list[str]:

@@ -24,14 +24,23 @@ def test_no_octets_raise(octets: bytes) -> None:
     assert sum(2 + len(value) for _, value in walk(octets)) <= len(octets)
 
 
-asked = st.tuples(st.sampled_from((2, 3, 4, 5, 8, 19, 30, 34, 254)), st.binary(max_size=12))
+asked = st.tuples(st.sampled_from((2, 3, 4, 5, 8, 19, 29, 30, 34, 254)), st.binary(max_size=12))
 experiment = st.tuples(st.just(254), st.binary(max_size=8).map(lambda cookie: b"\xf9\x89" + cookie))
 
 
 @given(st.one_of(st.binary(max_size=40), st.lists(option | asked | experiment, max_size=5).map(spell)))
 def test_the_gist_of_a_list_reads_like_the_list_but_for_cookies_and_keys(octets: bytes) -> None:
     whole, told = parse(octets), parse(gist(octets))
-    for name in ("mss", "window_scale", "sack_permitted", "timestamps", "mptcp_subtype", "mptcp_version", "malformed"):
+    for name in (
+        "mss",
+        "window_scale",
+        "sack_permitted",
+        "timestamps",
+        "mptcp_subtype",
+        "mptcp_version",
+        "signature",
+        "malformed",
+    ):
         assert getattr(told, name) == getattr(whole, name)
     cookies = [one.fast_open_cookie and len(one.fast_open_cookie) for one in (whole, told)]
     assert cookies[0] == cookies[1]
@@ -89,6 +98,9 @@ def test_a_syn_of_linux() -> None:
         ("fe04 1234", Options()),
         ("1e04 0081", Options(mptcp=b"\x00\x81")),
         ("1d03 61 0204", Options(malformed=(29, 3))),  # RFC 5925 §2.2: at least 4 octets
+        ("1312" + "5a" * 16, Options(signature="md5")),
+        ("1303 61", Options(malformed=(19, 3))),  # RFC 2385 §3.0: 18 octets
+        ("1d10 3d54" + "5a" * 12, Options(signature="tcp-ao")),
         ("fd08 0102", Options()),  # of an unknown kind, and longer than the list: the capture may have cut it
         ("0206 05b4", Options(malformed=(2, 6))),
     ],

@@ -487,6 +487,11 @@ def test_payload_that_the_snapshot_length_cut_off_is_seen_to_go_on() -> None:
     assert payload_words(b"lots", 0, 4) == payload_words(b"", 16, 400) == ""
 
 
+def test_a_signed_syn_is_seen_to_be_signed() -> None:
+    assert offer_words(SynOptions(1460, 10, True, False, signature="md5")) == "mss=1460 ws=10 sack md5"
+    assert offer_words(SynOptions(1460, None, False, False, signature="tcp-ao")) == "mss=1460 tcp-ao"
+
+
 def test_options_that_the_snapshot_length_cut_off_are_said_to_be_missing() -> None:
     assert offer_words(SynOptions(1460, None, True, None, is_cut=True)) == "mss=1460 sack (rest not captured)"
     assert offer_words(SynOptions(None, None, None, None, is_cut=True)) == "options not captured"
