@@ -1,4 +1,4 @@
-"""Controls when glibc takes memory from the system and returns it. With other C libraries it does nothing.
+"""How much memory there is, and when glibc takes it from the system and returns it (other C libraries: nothing).
 
 glibc returns free memory at the end of its heap as soon as it is some MB, and large arrays as soon as they are freed;
 for the next block the system has to clear the same pages again. Memory freed between blocks in use it never returns by
@@ -56,6 +56,16 @@ _held_octets = 0
 def _resident_octets() -> int:
     """Return the resident size of this process in octets (proc_pid_statm(5))."""
     return int(Path("/proc/self/statm").read_bytes().split()[1]) * mmap.PAGESIZE
+
+
+def available_octets() -> int:
+    """Return how much memory the system can give without paging (proc_meminfo(5)); endless where it does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return sys.maxsize
+    told = (int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    return next(told, sys.maxsize)
 
 
 def let_go(array: NDArray[Any]) -> None:

@@ -6,9 +6,7 @@ In: text. Out: octets or seconds. Anything else is refused in one line that show
 from __future__ import annotations
 
 import re
-import sys
 from fractions import Fraction
-from pathlib import Path
 
 import click
 
@@ -50,22 +48,15 @@ def ring_size(context: click.Context, option: click.Parameter, text: str | None)
         raise click.BadParameter(f"{text!r} is less than 1MiB, the smallest there is")
     if octets is not None and octets > RING_OCTETS_MAX:
         raise click.BadParameter(f"{text!r} is more than 4GiB, the largest there is: the kernel clears all of it first")
-    if octets is not None and octets > RING_OCTETS_UNASKED and (half := available_octets() // 2) < octets:
-        raise click.BadParameter(
-            f"{text!r} is more than half of the memory that is free: take {half >> 20}MiB at most, it is the kernel's "
-            "as long as the capture lasts"
-        )
+    if octets is not None and octets > RING_OCTETS_UNASKED:
+        from handshake_inspect.memory import available_octets  # numpy and ctypes, which no help needs
+
+        if (half := available_octets() // 2) < octets:
+            raise click.BadParameter(
+                f"{text!r} is more than half of the memory that is free: take {half >> 20}MiB at most, it is the "
+                "kernel's as long as the capture lasts"
+            )
     return None if octets is None else -(-octets // RING_BLOCK_OCTETS) * RING_BLOCK_OCTETS
-
-
-def available_octets() -> int:
-    """Return how much memory the system can give without paging (proc_meminfo(5)); endless where it does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return sys.maxsize
-    told = (int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
-    return next(told, sys.maxsize)
 
 
 def sizes_and_spans(

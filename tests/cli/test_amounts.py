@@ -7,8 +7,8 @@ import sys
 import click
 import pytest
 
+from handshake_inspect import memory
 from handshake_inspect.capture.live.ring import BLOCK_OCTETS, FEWEST_BLOCKS, RING_OCTETS
-from handshake_inspect.cli import amounts
 from handshake_inspect.cli.amounts import RING_BLOCK_OCTETS, RING_OCTETS_MIN, ring_size, size, sizes_and_spans
 
 CONTEXT, OPTION = click.Context(click.Command("x")), click.Option(["--x"])
@@ -48,20 +48,20 @@ def test_a_ring_has_whole_blocks_and_at_least_as_many_as_it_needs() -> None:
 
 def test_a_ring_takes_at_most_4_gib_and_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of 100 GB kept a core in the kernel for minutes, until the watchdog spoke."""
-    monkeypatch.setattr(amounts, "available_octets", lambda: 16 << 30)
+    monkeypatch.setattr(memory, "available_octets", lambda: 16 << 30)
     assert ring_size(CONTEXT, OPTION, "4GiB") == 4 << 30
     with pytest.raises(click.BadParameter, match="'5GiB' is more than 4GiB, the largest there is"):
         ring_size(CONTEXT, OPTION, "5GiB")
-    monkeypatch.setattr(amounts, "available_octets", lambda: 1 << 30)
+    monkeypatch.setattr(memory, "available_octets", lambda: 1 << 30)
     assert ring_size(CONTEXT, OPTION, "512MiB") == 512 << 20
     with pytest.raises(click.BadParameter, match="'513MiB' is more than half of the memory that is free: take 512MiB"):
         ring_size(CONTEXT, OPTION, "513MiB")
-    monkeypatch.setattr(amounts, "available_octets", lambda: 0)
+    monkeypatch.setattr(memory, "available_octets", lambda: 0)
     assert ring_size(CONTEXT, OPTION, "64MiB") == RING_OCTETS, "the default is never refused"
 
 
 def test_the_free_memory_is_that_of_the_system() -> None:
-    assert 0 < amounts.available_octets() <= sys.maxsize
+    assert 0 < memory.available_octets() <= sys.maxsize
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import mmap
-import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.live.filtering import FRAME_OCTETS_MAX
 from handshake_inspect.capture.records import SLACK_OCTETS
+from handshake_inspect.memory import available_octets
 
 # <linux/if_packet.h>: numbers, because Python's socket module lacks the names.
 SOL_PACKET = 263
@@ -95,7 +95,7 @@ class Ring:
     def __init__(self, ours: socket.socket, octets: int) -> None:
         ours.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         ours.setsockopt(SOL_PACKET, PACKET_RESERVE, VLAN_TAG_OCTETS)
-        most = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE // 2  # the kernel would use all memory
+        most = available_octets() // 2  # the kernel would use all memory
         self.blocks = allocate(ours, max(min(octets, most) // BLOCK_OCTETS, FEWEST_BLOCKS))
         self._memory = mmap.mmap(ours.fileno(), self.blocks * BLOCK_OCTETS)
         self._octets = np.frombuffer(self._memory, np.uint8)

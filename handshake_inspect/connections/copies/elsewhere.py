@@ -126,14 +126,10 @@ def _of_the_same_stretch(
     alone[inside.copy] = False
     rows = np.flatnonzero((alone | told) & concerned[packets.place])
     scene = in_capture(end_of(packets.columns, rows), packets.columns["capture"][rows])
-    behind = np.flatnonzero(again)
-    which, others = [row[behind], row[behind - 1]], places.capture[at]
-    mostly = _mostly_common(
-        scene,
-        told[rows],
-        np.searchsorted(rows, np.concatenate([*which, before[concerned[packets.place[before]]]])),
-        np.concatenate([others[behind - 1], others[behind]]),
-    )
+    behind, capture = np.flatnonzero(again), places.capture[at]
+    linked = np.concatenate([row[behind], row[behind - 1], before[concerned[packets.place[before]]]])
+    others = np.concatenate([capture[behind - 1], capture[behind]])
+    mostly = _mostly_common(scene, told[rows], np.searchsorted(rows, linked), others)
     # Payload that one capture has twice is no evidence: keep-alive probes are all equal.
     once = again & (rank == 0)
     once[:-1] &= (rank[1:] == 0) | (places.packet[at[1:]] != places.packet[at[:-1]])
